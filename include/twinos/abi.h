@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What kernel, purgatory, kexec and the twinos command agree on.
+ *
+ * A coexisting OS is described by one setup_data node (struct twinos_share,
+ * written by kexec, never changed afterwards) and lives beside the leading OS
+ * by means of one shared page (struct twinos_shared, written by the leading
+ * kernel at launch and by both kernels from then on). Both are in the shared
+ * area, the first TWINOS_SHARED_SIZE bytes of the memory window, which is
+ * nobody's RAM:
+ *
+ *   window + 0x00000  setup_data node: struct setup_data header + twinos_share
+ *          + 0x01000  struct twinos_shared
+ *          + 0x02000  transit code (position-independent, copied by the
+ *                     leading kernel, executed by both)
+ *          + 0x03000  launch page table, 9 pages
+ *          + 0x0c000  launch stack, 1 page (grows down from + 0x0d000)
+ *          + 0x10000  console ring, 64 KiB
+ *          + 0x20000  first byte that is RAM of the coexisting OS
+ *
+ * All fields are little-endian and of fixed size; nothing may follow a field
+ * whose size depends on a configuration. A reader checks magic, version and
+ * size, and every length and range, before it uses anything.
+ */
+#ifndef TWINOS_ABI_H
+#define TWINOS_ABI_H
+
+#define TWINOS_ABI_VERSION	1
+
+/* setup_data type of the node (Documentation/arch/x86/boot.rst, setup_data). */
+#define SETUP_TWINOS		0x54574e53	/* "TWNS"; bit 31 must be clear */
+
+/* kexec_load(2) flag: load into the TwinOS slot, see kernel/kexec.c. */
+#define KEXEC_TWINOS		0x00008000
+
+/*
+ * reboot(2) commands. Kernels without TwinOS answer EINVAL and do nothing.
+ * The fourth argument is the number of the coexisting OS.
+ */
+#define TWINOS_REBOOT_LAUNCH	0x5457004c	/* start what is loaded */
+#define TWINOS_REBOOT_UNLOAD	0x54570055	/* forget it, give its devices back */
+
+/* ELF note of an aware kernel: name "TwinOS", type 1, a __u32 ABI version. */
+#define TWINOS_NOTE_NAME	"TwinOS"
+#define TWINOS_NOTE_TYPE	1
+
+/* Layout of the shared area, offsets from the window's first byte. */
+#define TWINOS_SHARE_OFFSET	0x00000
+#define TWINOS_SHARED_OFFSET	0x01000
+#define TWINOS_TRANSIT_OFFSET	0x02000
+#define TWINOS_PGTABLE_OFFSET	0x03000
+#define TWINOS_PGTABLE_PAGES	9
+#define TWINOS_STACK_TOP	0x0d000
+#define TWINOS_RING_OFFSET	0x10000
+#define TWINOS_RING_SIZE	0x10000		/* a power of two */
+#define TWINOS_SHARED_SIZE	0x20000
+
+/*
+ * Where both kernels map the shared area, in the hole below the EFI region of
+ * the kernel's top page-table entry (Documentation/arch/x86/x86_64/mm.rst).
+ * The same virtual address in both is what makes an OS switch one CR3 load.
+ */
+#define TWINOS_SHARED_VA	0xffffff8000000000
+
+/*
+ * Device vectors: the leading OS allocates below TWINOS_VECTOR_SPLIT, the
+ * coexisting OS at and above it, both below FIRST_SYSTEM_VECTOR.
+ */
+#define TWINOS_VECTOR_SPLIT	0xac
+
+#define TWINOS_MAX_CPUS		64
+#define TWINOS_MAX_PCI		32
+#define TWINOS_MAX_IRQS		24
+
+#define TWINOS_SHARE_MAGIC	0x6572616873776f74	/* "twoshare" */
+#define TWINOS_SHARED_MAGIC	0x64657261687377f4
+#define TWINOS_ID_DEFAULT	1
+
+#ifndef __ASSEMBLY__
+
+#include <linux/types.h>
+
+/* A PCI function: domain, bus, and device << 3 | function. */
+struct twinos_pci {
+	__u16 domain;
+	__u8 bus;
+	__u8 devfn;
+};
+
+/*
+ * The share: what one coexisting OS is given. Addresses are physical, sizes
+ * in bytes. Written by kexec behind a struct setup_data header of type
+ * SETUP_TWINOS at window + TWINOS_SHARE_OFFSET, as a segment of its own.
+ */
+struct twinos_share {
+	__u64 magic;		/* TWINOS_SHARE_MAGIC */
+	__u32 version;		/* TWINOS_ABI_VERSION */
+	__u32 size;		/* sizeof(struct twinos_share) */
+	__u64 window_start;	/* page-aligned; shared area included */
+	__u64 window_size;
+	__u64 low_start;	/* low-memory slice below 1 MiB, or 0 */
+	__u64 low_size;
+	__u64 kernel_start;	/* run-time range of the kernel */
+	__u64 kernel_size;
+	__u64 initrd_start;	/* or 0 */
+	__u64 initrd_size;
+	__u32 id;		/* number of the coexisting OS, from 1 */
+	__u32 flags;		/* TWINOS_SHARE_* */
+	__u32 nr_cpus;		/* 0: time-shared mode on the boot CPU */
+	__u32 nr_pci;
+	__u32 nr_irqs;
+	__u32 reserved;
+	__u32 cpus[TWINOS_MAX_CPUS];		/* CPU numbers of the leading OS */
+	struct twinos_pci pci[TWINOS_MAX_PCI];
+	__u32 irqs[TWINOS_MAX_IRQS];		/* global system interrupts (pins) */
+};
+
+#define TWINOS_SHARE_DIRECT	0x1	/* kernel entered at its ELF entry */
+#define TWINOS_SHARE_ENTRY32	0x2	/* entered in 32-bit protected mode */
+
+enum twinos_state {
+	TWINOS_EMPTY,		/* nothing loaded */
+	TWINOS_LOADED,
+	TWINOS_STARTING,	/* launched, its init has not been reached */
+	TWINOS_RUNNING,
+	TWINOS_STOPPED,		/* ended by itself: reboot, halt, power-off */
+	TWINOS_CRASHED,		/* panic, or a fault before it could panic */
+	TWINOS_HUNG,		/* taken from it by the launch guard */
+};
+
+#define TWINOS_STATE_NAMES \
+	{ "empty", "loaded", "starting", "running", "stopped", "crashed", "hung" }
+
+/*
+ * The part of a kernel's CPU state that must be loaded while neither kernel's
+ * memory can be relied on; everything else each kernel saves for itself.
+ * Offsets are known to the transit code.
+ */
+struct twinos_transit {
+	__u64 cr0;
+	__u64 cr3;
+	__u64 cr4;
+	__u64 rsp;		/* virtual, in the address space of cr3 */
+};
+
+/* What one OS tells the other; written by its owner alone except as noted. */
+struct twinos_side {
+	struct twinos_transit transit;
+	__u64 run_tsc;		/* CPU time used since launch, TSC ticks */
+	__u64 resumed_tsc;	/* when it last got the CPU */
+	__u64 wake_tsc;		/* idle: next timer deadline, ~0 for none */
+	__u32 idle;		/* has nothing to run */
+	__u32 preemptible;	/* may be interrupted and switched away from */
+	__u64 switches;		/* times it gave the CPU away */
+	__u64 switch_tsc;	/* when the last switch away began */
+	__u64 pending[4];	/* foreign vectors; set by the other OS */
+	__u64 foreign;		/* foreign interrupts it has bounced */
+	__u64 donated;		/* switches away because it was idle */
+	__u64 switch_min;	/* one-way cost of switches to it, TSC ticks */
+	__u64 switch_max;
+	__u64 switch_sum;
+	__u64 away_max;		/* longest time without the CPU */
+	__u64 static_hash;	/* of the MSRs that never change, 0 = unknown */
+	__u64 reserved[8];
+};
+
+#define TWINOS_LEADING		0
+#define TWINOS_COEXISTING	1
+
+/*
+ * The shared page. The leading kernel writes everything up to "state" before
+ * the launch. Times are TSC ticks.
+ */
+struct twinos_shared {
+	__u64 magic;		/* TWINOS_SHARED_MAGIC */
+	__u32 version;
+	__u32 size;		/* sizeof(struct twinos_shared) */
+	__u64 self;		/* physical address of this page */
+	__u64 transit_va;	/* enter: see arch/x86/twinos/transit_64.S */
+	__u64 abandon_va;	/* leave for good, from any 64-bit state */
+	__u32 tsc_khz;
+	__u32 lapic_period;	/* LAPIC timer counts per jiffy, HZ = lapic_hz */
+	__u32 lapic_hz;
+	__u32 boot_apic_id;
+	__u64 ioapic_addr;	/* physical, 0: none */
+	__u32 ioapic_id;
+	__u32 ioapic_gsi_base;
+	__u64 mmconfig_addr;	/* physical, 0: use ports 0xcf8/0xcfc */
+	__u32 mmconfig_segment;
+	__u32 mmconfig_buses;	/* start bus | end bus << 8 */
+	__s64 wall_sec;		/* wall clock (UTC) at wall_tsc */
+	__u64 wall_nsec;
+	__u64 wall_tsc;
+
+	__u32 state;		/* enum twinos_state */
+	__u32 exit_code;	/* stopped: LINUX_REBOOT_CMD_*; crashed: 0 */
+	__u64 launch_tsc;	/* reboot(2) entered */
+	__u64 enter_tsc;	/* purgatory entered */
+	__u64 first_return_tsc;	/* leading OS had control again */
+	__u64 init_tsc;		/* coexisting kernel starts its init */
+	__u64 slice_tsc;	/* length of a slice */
+	__u32 weight[2];	/* of leading and coexisting OS */
+	__u64 ring_head;	/* bytes ever written to the console ring */
+	char reason[160];	/* why it ended; NUL-terminated */
+
+	struct twinos_side side[2];
+};
+
+#endif /* !__ASSEMBLY__ */
+
+#endif /* TWINOS_ABI_H */
