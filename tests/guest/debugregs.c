@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Are the debug registers kept? A traced child has write watchpoints on four
+ * words (DR0 to DR3) and writes each in turn with a long spin before it; every
+ * write must trap, with the right bit in DR6, and nothing else may.
+ */
+#include "guest.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+static volatile uint64_t watched[4] __attribute__((aligned(64)));
+
+static void child(void)
+{
+	volatile uint64_t spin;
+	uint64_t i, begin, pause = tsc_khz() * 7;
+
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	raise(SIGSTOP);
+	for (i = 0; ; i++) {
+		for (begin = tsc(), spin = 0; tsc() - begin < pause; )
+			spin++;
+		watched[i % 4] = i;
+	}
+}
+
+static long peek(pid_t pid, int number)
+{
+	errno = 0;
+	return ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, u_debugreg[number]), NULL);
+}
+
+static void poke(pid_t pid, int number, long value)
+{
+	if (ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[number]), value))
+		failed("setting DR%d: %s", number, strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t wanted, first, end, traps;
+	int status, i;
+	pid_t pid;
+
+	if (argc != 3)
+		usage("SECONDS SWITCHES (ends when both are reached)");
+	end = nanoseconds(CLOCK_MONOTONIC) + number(argv[1]) * 1000000000ull;
+	wanted = number(argv[2]);
+	first = switches();
+
+	pid = fork();
+	if (pid < 0)
+		failed("fork: %s", strerror(errno));
+	if (!pid)
+		child();
+	ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL);
+	waitpid(pid, &status, 0);
+	for (i = 0; i < 4; i++)
+		poke(pid, i, (long)&watched[i]);
+	/* Each enabled locally, on writes (01) of eight bytes (10). */
+	poke(pid, 7, 0x99990055);
+
+	for (traps = 0; ; traps++) {
+		if (ptrace(PTRACE_CONT, pid, NULL, NULL))
+			failed("continuing: %s", strerror(errno));
+		waitpid(pid, &status, 0);
+		if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+			failed("trap %llu: wait status %x", (unsigned long long)traps, status);
+		if ((peek(pid, 6) & 15) != 1 << traps % 4)
+			failed("trap %llu: DR6 is %lx", (unsigned long long)traps, peek(pid, 6));
+		poke(pid, 6, 0);
+		for (i = 0; i < 4; i++) {
+			if (peek(pid, i) != (long)&watched[i])
+				failed("DR%d is %lx", i, peek(pid, i));
+		}
+		/* The word itself: the write just trapped must have happened. */
+		if ((uint64_t)ptrace(PTRACE_PEEKDATA, pid, &watched[traps % 4], NULL) != traps)
+			failed("a write went by without a trap before number %llu",
+			       (unsigned long long)traps);
+		if (nanoseconds(CLOCK_MONOTONIC) >= end && switches() - first >= wanted)
+			break;
+		if (nanoseconds(CLOCK_MONOTONIC) > end + 600000000000ull)
+			failed("%llu switches in ten minutes more than given, %llu wanted",
+			       (unsigned long long)(switches() - first),
+			       (unsigned long long)wanted);
+	}
+	ptrace(PTRACE_KILL, pid, NULL, NULL);
+	ok("traps %llu switches %llu", (unsigned long long)traps + 1,
+	   (unsigned long long)(switches() - first));
+}
