@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Does the kernel itself refuse a wrong TwinOS image? Calls kexec_load(2) and
+ * reboot(2) directly, past kexec's own checks. First a correct image must load
+ * (or every refusal would mean nothing); then each wrong one must be refused
+ * with the correct image still there; last it is unloaded. Nothing is launched.
+ */
+#include "guest.h"
+
+#include <linux/kexec.h>
+#include <linux/reboot.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "twinos/abi.h"
+
+#define PAGE		4096ull
+#define FLAGS		(KEXEC_TWINOS | KEXEC_ARCH_X86_64)
+
+/* Struct setup_data of the boot protocol, and the share behind it. */
+struct share_node {
+	uint64_t next;
+	uint32_t type;
+	uint32_t length;
+	struct twinos_share share;
+};
+
+struct image {
+	uint64_t entry;
+	unsigned long count;
+	unsigned long flags;
+	struct kexec_segment segments[4];	/* [0]: share, [1]: code */
+	struct share_node *node;
+};
+
+static uint64_t window_start, window_end;	/* end: last byte */
+static unsigned char *node_page, *code_page;
+static int cases;
+
+static const char *state(void)
+{
+	static char text[32];
+	FILE *file = fopen("/sys/kernel/twinos/os1/state", "r");
+
+	if (!file)
+		failed("/sys/kernel/twinos/os1/state: %s", strerror(errno));
+	if (!fgets(text, sizeof(text), file))
+		failed("/sys/kernel/twinos/os1/state cannot be read");
+	fclose(file);
+	text[strcspn(text, "\n")] = 0;
+	return text;
+}
+
+/* The smallest image that is right in every field. */
+static void correct(struct image *image)
+{
+	struct share_node *node = (struct share_node *)node_page;
+	uint64_t ram = window_start + TWINOS_SHARED_SIZE;
+
+	memset(node_page, 0, PAGE);
+	memset(code_page, 0xf4, PAGE);		/* hlt */
+	memset(image, 0, sizeof(*image));
+	node->type = SETUP_TWINOS;
+	node->length = sizeof(node->share);
+	node->share.magic = TWINOS_SHARE_MAGIC;
+	node->share.version = TWINOS_ABI_VERSION;
+	node->share.size = sizeof(node->share);
+	node->share.window_start = window_start;
+	node->share.window_size = window_end + 1 - window_start;
+	node->share.kernel_start = (ram + 0x1fffff) & ~0x1fffffull;
+	node->share.kernel_size = 0x400000;
+	node->share.id = TWINOS_ID_DEFAULT;
+
+	image->node = node;
+	image->entry = ram;
+	image->flags = FLAGS;
+	image->count = 2;
+	image->segments[0] = (struct kexec_segment){
+		node_page, PAGE, (void *)(window_start + TWINOS_SHARE_OFFSET), PAGE,
+	};
+	image->segments[1] = (struct kexec_segment){
+		code_page, PAGE, (void *)ram, PAGE,
+	};
+}
+
+static int load(const struct image *image)
+{
+	return syscall(SYS_kexec_load, image->entry, image->count, image->segments,
+		       image->flags) ? errno : 0;
+}
+
+static int control(unsigned int command)
+{
+	return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command,
+		       (void *)TWINOS_ID_DEFAULT) ? errno : 0;
+}
+
+/* What the last change made wrong must be refused, and nothing else happen. */
+static void refused(const struct image *image, const char *what)
+{
+	int error = load(image);
+
+	cases++;
+	if (!error)
+		failed("%s: loaded", what);
+	if (strcmp(state(), "loaded"))
+		failed("%s: state is now '%s'", what, state());
+	printf("rawload: refused %s: %s\n", what, strerror(error));
+}
+
+static void wrong_share_fields(void)
+{
+	struct image image;
+
+#define WRONG(field, value) do {				\
+		correct(&image);				\
+		image.node->field = (value);			\
+		refused(&image, #field " = " #value);		\
+	} while (0)
+
+	WRONG(type, 0);
+	WRONG(length, 8);
+	WRONG(length, 0xffffffff);
+	WRONG(share.magic, 0);
+	WRONG(share.version, TWINOS_ABI_VERSION + 1);
+	WRONG(share.size, sizeof(struct twinos_share) - 8);
+	WRONG(share.size, 0xffffffff);
+	WRONG(share.window_start, window_start + PAGE);
+	WRONG(share.window_start, window_start + 8);
+	WRONG(share.window_start, 0);
+	WRONG(share.window_size, 0);
+	WRONG(share.window_size, window_end + 1 - window_start + PAGE);
+	WRONG(share.window_size, ~0ull);
+	WRONG(share.window_size, ~0ull - window_start + 1);
+	WRONG(share.window_size, TWINOS_SHARED_SIZE);
+	WRONG(share.low_start, 0x1000);
+	WRONG(share.low_size, 0x10000);
+	WRONG(share.low_size, ~0ull);
+	WRONG(share.kernel_start, 0);
+	WRONG(share.kernel_size, ~0ull);
+	WRONG(share.initrd_size, ~0ull);
+	WRONG(share.id, 0);
+	WRONG(share.id, 1000000);
+	WRONG(share.flags, 0x80000000);
+	WRONG(share.nr_cpus, TWINOS_MAX_CPUS + 1);
+	WRONG(share.nr_pci, TWINOS_MAX_PCI + 1);
+	WRONG(share.nr_irqs, TWINOS_MAX_IRQS + 1);
+	WRONG(share.nr_pci, 0xffffffff);
+#undef WRONG
+
+	correct(&image);
+	image.node->share.nr_pci = 1;
+	image.node->share.pci[0] = (struct twinos_pci){ 0, 0xfe, 0xf8 };
+	refused(&image, "a PCI function that does not exist");
+	correct(&image);
+	image.node->share.nr_pci = 1;
+	image.node->share.pci[0] = (struct twinos_pci){ 0, 0, 0 };
+	refused(&image, "the host bridge as a PCI function");
+	correct(&image);
+	image.node->share.nr_irqs = 1;
+	image.node->share.irqs[0] = 4;
+	refused(&image, "the pin of the leading OS's console");
+	correct(&image);
+	image.node->share.nr_irqs = 1;
+	image.node->share.irqs[0] = 5000;
+	refused(&image, "a pin that does not exist");
+}
+
+static void wrong_segments(void)
+{
+	struct image image;
+
+#define WRONG(change, what) do {				\
+		correct(&image);				\
+		change;						\
+		refused(&image, what);				\
+	} while (0)
+
+	WRONG(image.count = 0, "no segment");
+	WRONG(image.count = 1; image.segments[0] = image.segments[1], "no share segment");
+	WRONG(image.segments[1].mem = (void *)window_start, "a segment over the shared area");
+	WRONG(image.segments[1].mem = (void *)(window_start + TWINOS_TRANSIT_OFFSET),
+	      "a segment over the transit code");
+	WRONG(image.segments[1].mem = (void *)(window_end + 1), "a segment behind the window");
+	WRONG(image.segments[1].mem = (void *)(window_end + 1 - PAGE);
+	      image.segments[1].memsz = 2 * PAGE, "a segment over the window's end");
+	WRONG(image.segments[1].mem = (void *)0x10000000, "a segment in the leading kernel");
+	WRONG(image.segments[1].mem = (void *)0x1000, "a segment in the first megabyte");
+	WRONG(image.segments[1].mem = (void *)(window_start + TWINOS_SHARED_SIZE + 8),
+	      "an unaligned segment");
+	WRONG(image.segments[1].memsz = 100, "an unaligned segment size");
+	WRONG(image.segments[1].bufsz = 2 * PAGE, "a buffer larger than its segment");
+	WRONG(image.segments[1].memsz = ~0ull & ~(PAGE - 1), "a segment that wraps");
+	WRONG(image.count = 3; image.segments[2] = image.segments[1], "overlapping segments");
+	WRONG(image.segments[1].buf = (void *)0xffff888000000000, "a buffer in kernel memory");
+	WRONG(image.count = 1000, "too many segments");
+	WRONG(image.entry = 0x10000000, "an entry outside of the window");
+	WRONG(image.entry = window_start, "an entry in the shared area");
+	WRONG(image.flags = FLAGS | KEXEC_ON_CRASH, "a crash image too");
+	WRONG(image.flags = FLAGS | KEXEC_PRESERVE_CONTEXT, "preserved context too");
+	WRONG(image.flags = KEXEC_TWINOS | KEXEC_ARCH_ARM, "another architecture");
+#undef WRONG
+}
+
+/* A child without privilege: exit status 0 when all it tries is refused. */
+static void without_privilege(void)
+{
+	struct image image;
+	int status;
+	pid_t pid;
+
+	correct(&image);
+	pid = fork();
+	if (pid < 0)
+		failed("fork: %s", strerror(errno));
+	if (!pid) {
+		if (setgid(1000) || setuid(1000))
+			_exit(2);
+		_exit(load(&image) != EPERM || control(TWINOS_REBOOT_LAUNCH) != EPERM ||
+		      control(TWINOS_REBOOT_UNLOAD) != EPERM);
+	}
+	waitpid(pid, &status, 0);
+	cases += 3;
+	if (status)
+		failed("an unprivileged process is not refused with EPERM (status %x)", status);
+	if (strcmp(state(), "loaded"))
+		failed("an unprivileged process made the state '%s'", state());
+}
+
+int main(int argc, char **argv)
+{
+	struct image image;
+	int error;
+
+	if (argc != 3)
+		usage("WINDOW_START WINDOW_LAST_BYTE");
+	window_start = number(argv[1]);
+	window_end = number(argv[2]);
+	if (window_end < window_start + TWINOS_SHARED_SIZE + 0x1000000)
+		usage("WINDOW_START WINDOW_LAST_BYTE (16 MB at least)");
+	node_page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	code_page = node_page + PAGE;
+	if (node_page == MAP_FAILED)
+		failed("no memory");
+
+	if (strcmp(state(), "empty"))
+		failed("state is '%s' at the start, not empty", state());
+	error = control(TWINOS_REBOOT_LAUNCH);
+	if (error != ENOENT)
+		failed("a launch with nothing loaded: %s", strerror(error));
+	correct(&image);
+	error = load(&image);
+	if (error)
+		failed("a correct image is refused: %s", strerror(error));
+	if (strcmp(state(), "loaded"))
+		failed("state is '%s' after a correct load", state());
+
+	wrong_share_fields();
+	wrong_segments();
+	without_privilege();
+
+	error = control(TWINOS_REBOOT_UNLOAD);
+	if (error || strcmp(state(), "empty"))
+		failed("unload: %s, state '%s'", strerror(error), state());
+	ok("%d wrong images refused", cases);
+}
