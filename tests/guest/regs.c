@@ -22,8 +22,7 @@
 #define FLAGS_HELD	0x40401		/* AC, DF, CF: not touched by the spin */
 #define XSAVE_ROOM	16384
 
-#define XCOMP_X87	0
-#define XCOMP_SSE	1
+#define XCOMP_BNDCSR	4
 #define XCOMP_PKRU	9
 
 /*
@@ -242,6 +241,11 @@ static void fill(uint64_t round)
 		if (component == XCOMP_PKRU) {
 			/* Key 0 stays usable: it is the key of all our pages. */
 			*(uint32_t *)word = (uint32_t)mix(round) & ~3u;
+			continue;
+		}
+		if (component == XCOMP_BNDCSR) {
+			/* Enabled, and bounds kept across plain branches. */
+			word[0] = (mix(round) & 0x7ffffffff000) | 3;
 			continue;
 		}
 		for (i = 0; i < components[component].size / 8; i++)
