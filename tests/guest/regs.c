@@ -358,7 +358,7 @@ static void round_of(uint64_t round, uint64_t turns, uint64_t thread, const uint
 		set_base(ARCH_SET_FS, (uint64_t)&bases[0]);
 		set_base(ARCH_SET_GS, (uint64_t)&bases[512]);
 	}
-	selectors = hold(held, in_ldt ? ldt[0] : 0, !!xcr0);
+	selectors = hold(held, in_ldt ? ldt[2] : 0, !!xcr0);
 	fs_read = fs_word();
 	gs_read = gs_word();
 	asm volatile("mov %%fs, %0; mov %%gs, %1" : "=r" (fs), "=r" (gs));
@@ -368,17 +368,17 @@ static void round_of(uint64_t round, uint64_t turns, uint64_t thread, const uint
 	if (fs_read != bases[0] || gs_read != bases[512])
 		failed("round %llu: %s base of %s changed", (unsigned long long)round,
 		       in_ldt ? "LDT" : "64-bit", fs_read != bases[0] ? "fs" : "gs");
-	if (in_ldt && ((selectors & 0xffff) != ldt[0] || selectors >> 16 != ldt[0] ||
+	if (in_ldt && ((selectors & 0xffff) != ldt[2] || selectors >> 16 != ldt[2] ||
 		       (fs & 0xffff) != ldt[0] || (gs & 0xffff) != ldt[1]))
 		failed("round %llu: ds/es/fs/gs are %x/%x/%x/%x, were %x/%x/%x/%x",
 		       (unsigned long long)round, selectors & 0xffff, selectors >> 16,
-		       fs & 0xffff, gs & 0xffff, ldt[0], ldt[0], ldt[0], ldt[1]);
+		       fs & 0xffff, gs & 0xffff, ldt[2], ldt[2], ldt[0], ldt[1]);
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t wanted, end, first, round, turns = 1000, begin, khz, thread, *bases;
-	uint32_t ldt[2];
+	uint32_t ldt[3];
 
 	if (argc != 3)
 		usage("SECONDS SWITCHES (ends when both are reached)");
@@ -394,6 +394,7 @@ int main(int argc, char **argv)
 	find_components();
 	ldt[0] = make_segment(0, (uint64_t)&bases[0]);
 	ldt[1] = make_segment(1, (uint64_t)&bases[512]);
+	ldt[2] = make_segment(2, 0);	/* QEMU 7.2 adds a base of DS in 64-bit mode too */
 	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &thread))
 		failed("arch_prctl: %s", strerror(errno));
 
