@@ -161,7 +161,9 @@ struct twinos_side {
 	__u64 switch_sum;
 	__u64 away_max;		/* longest time without the CPU */
 	__u64 static_hash;	/* of the MSRs that never change, 0 = unknown */
-	__u64 reserved[8];
+	__u64 vrun;		/* run_tsc by weight; what shares the CPU */
+	__u64 resumed;		/* times it got the CPU back */
+	__u64 reserved[6];
 };
 
 #define TWINOS_LEADING		0
@@ -179,9 +181,8 @@ struct twinos_shared {
 	__u64 transit_va;	/* enter: see arch/x86/twinos/transit_64.S */
 	__u64 abandon_va;	/* leave for good, from any 64-bit state */
 	__u32 tsc_khz;
-	__u32 lapic_period;	/* LAPIC timer counts per jiffy, HZ = lapic_hz */
-	__u32 lapic_hz;
 	__u32 boot_apic_id;
+	__u64 lapic_hz;		/* undivided, 0: the timer compares with the TSC */
 	__u64 ioapic_addr;	/* physical, 0: none */
 	__u32 ioapic_id;
 	__u32 ioapic_gsi_base;

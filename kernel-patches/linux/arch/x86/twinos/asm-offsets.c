@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Offsets of the fields that transit_64.S uses, so that no number is typed
+ * twice.
+ */
+#define COMPILE_OFFSETS
+
+#include <linux/kbuild.h>
+#include <twinos/abi.h>
+
+static void __used common(void)
+{
+	OFFSET(TRANSIT_cr0, twinos_transit, cr0);
+	OFFSET(TRANSIT_cr3, twinos_transit, cr3);
+	OFFSET(TRANSIT_cr4, twinos_transit, cr4);
+	OFFSET(TRANSIT_rsp, twinos_transit, rsp);
+	BLANK();
+	OFFSET(SHARED_state, twinos_shared, state);
+	OFFSET(SHARED_leading, twinos_shared, side[TWINOS_LEADING].transit);
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The platform of a coexisting OS: a PC without firmware, without timers but
+ * the TSC and the local APIC, and with only the memory, interrupt pins and PCI
+ * functions of its share. It may end itself, never the machine.
+ *
+ * The local APIC of a shared CPU is set up by the leading OS; this kernel
+ * sends and ends interrupts with it and leaves all else as it is.
+ */
+#include <linux/acpi.h>
+#include <linux/console.h>
+#include <linux/kernel.h>
+#include <linux/kexec.h>
+#include <linux/nmi.h>
+#include <linux/panic_notifier.h>
+#include <linux/reboot.h>
+#include <linux/serial_8250.h>
+#include <linux/time64.h>
+#include <asm/apic.h>
+#include <asm/cpufeature.h>
+#include <asm/hpet.h>
+#include <asm/i8259.h>
+#include <asm/io_apic.h>
+#include <asm/irqdomain.h>
+#include <asm/pci_x86.h>
+#include <asm/reboot.h>
+#include <asm/setup.h>
+#include <asm/tsc.h>
+#include <asm/x86_init.h>
+
+#include "twinos.h"
+
+static struct twinos_share share __ro_after_init;
+
+static bool owns_pin(unsigned int gsi)
+{
+	unsigned int i;
+
+	for (i = 0; i < share.nr_irqs; i++)
+		if (share.irqs[i] == gsi)
+			return true;
+	return false;
+}
+
+/* Ending: whatever would reset, stop or halt the machine ends this OS. */
+
+static void __noreturn end_os(enum twinos_state state, const char *why)
+{
+	strscpy(twinos_shared()->reason, why, sizeof(twinos_shared()->reason));
+	twinos_leave_for_good(state);
+}
+
+static void end_restart(char *cmd)
+{
+	end_os(TWINOS_STOPPED, "reboot");
+}
+
+static void end_emergency_restart(void)
+{
+	end_os(TWINOS_CRASHED, "emergency restart");
+}
+
+static void end_halt(void)
+{
+	end_os(TWINOS_STOPPED, "halt");
+}
+
+static void end_power_off(void)
+{
+	end_os(TWINOS_STOPPED, "power-off");
+}
+
+static void end_shutdown(void)
+{
+}
+
+#ifdef CONFIG_CRASH_DUMP
+static void end_crash(struct pt_regs *regs)
+{
+	end_os(TWINOS_CRASHED, "crash");
+}
+#endif
+
+static int end_panic(struct notifier_block *nb, unsigned long event, void *message)
+{
+	end_os(TWINOS_CRASHED, message);
+}
+
+static struct notifier_block panic_block = {
+	.notifier_call	= end_panic,
+	.priority	= INT_MIN,	/* after everybody else has had a say */
+};
+
+/* Time: what the leading OS has measured. */
+
+static unsigned long get_tsc_khz(void)
+{
+	return twinos_shared()->tsc_khz;
+}
+
+static void get_wallclock(struct timespec64 *now)
+{
+	const struct twinos_shared *shared = twinos_shared();
+	u64 ns = mul_u64_u64_div_u64(rdtsc() - shared->wall_tsc, NSEC_PER_MSEC,
+				     shared->tsc_khz);
+
+	now->tv_sec = shared->wall_sec;
+	now->tv_nsec = 0;
+	timespec64_add_ns(now, shared->wall_nsec + ns);
+}
+
+static void __init timer_init(void)
+{
+	lapic_timer_period = div_u64(twinos_shared()->lapic_hz, HZ);
+	if (twinos_timer_init(twinos_shared()->tsc_khz, twinos_shared()->lapic_hz))
+		panic("no timer");
+}
+
+/* Interrupts. */
+
+static void (*lapic_write)(u32 reg, u32 value) __ro_after_init;
+static u32 (*lapic_read)(u32 reg) __ro_after_init;
+
+static void shared_lapic_write(u32 reg, u32 value)
+{
+	switch (reg) {
+	case APIC_EOI:
+	case APIC_ICR:
+	case APIC_ICR2:
+	case APIC_SELF_IPI:
+		lapic_write(reg, value);
+	}
+}
+
+/* What is pending or in service may be the leading OS's: not ours to clear. */
+static u32 shared_lapic_read(u32 reg)
+{
+	if (reg >= APIC_ISR && reg < APIC_ESR)
+		return 0;
+	return lapic_read(reg);
+}
+
+/* A pin that is in SMI mode is left alone by io_apic.c: it is not Linux's. */
+static unsigned int read_ioapic(unsigned int apic, unsigned int reg)
+{
+	unsigned int value = native_io_apic_read(apic, reg);
+
+	if (reg < 0x10 || owns_pin(twinos_shared()->ioapic_gsi_base + (reg - 0x10) / 2))
+		return value;
+	return reg & 1 ? 0 : APIC_DELIVERY_MODE_SMI << 8 | BIT(16) /* masked */;
+}
+
+static void __init add_isa_pin(unsigned int gsi)
+{
+	struct mpc_intsrc source = {
+		.type		= MP_INTSRC,
+		.irqtype	= mp_INT,
+		.irqflag	= MP_IRQPOL_ACTIVE_HIGH | MP_IRQTRIG_EDGE,
+		.srcbusirq	= gsi,
+		.dstapic	= twinos_shared()->ioapic_id,
+		.dstirq		= gsi,
+	};
+
+	mp_save_irq(&source);
+}
+
+static void __init parse_smp_config(void)
+{
+	const struct twinos_shared *shared = twinos_shared();
+	struct ioapic_domain_cfg ioapic_cfg = {
+		.type = IOAPIC_DOMAIN_STRICT,
+		.ops = &mp_ioapic_irqdomain_ops,
+	};
+	unsigned int i;
+
+#ifdef CONFIG_X86_X2APIC
+	if (x2apic_enabled()) {
+		x2apic_phys = 1;
+		default_acpi_madt_oem_check("", "");
+	}
+#endif
+	register_lapic_address(APIC_DEFAULT_PHYS_BASE);
+	topology_register_apic(shared->boot_apic_id, CPU_ACPIID_INVALID, true);
+	smp_found_config = 1;
+	if (shared->ioapic_addr) {
+		mp_register_ioapic(shared->ioapic_id, shared->ioapic_addr,
+				   shared->ioapic_gsi_base, &ioapic_cfg);
+		for (i = 0; i < share.nr_irqs; i++)
+			if (share.irqs[i] < 16)
+				add_isa_pin(share.irqs[i]);
+	}
+	lapic_write = apic->write;
+	lapic_read = apic->read;
+	apic_update_callback(write, shared_lapic_write);
+	apic_update_callback(read, shared_lapic_read);
+	twinos_yield_early();
+}
+
+static void __init init_irq(void)
+{
+	native_init_IRQ();
+	if (twinos_vectors_init())
+		panic("no interrupt descriptor for foreign vectors");
+	twinos_yield_early();
+}
+
+/* Only the serial ports whose pins are in the share. */
+static void serial_fixup(int port, struct uart_port *up, u32 *capabilities)
+{
+	if (!owns_pin(up->irq))
+		up->iobase = 0;
+}
+
+/* Boot stages that are only a chance for the leading OS to run. */
+
+static void __init pagetable_init(void)
+{
+	native_pagetable_init();
+	twinos_yield_early();
+}
+
+static void __init banner(void)
+{
+	pr_info("coexisting OS %u: window %#llx-%#llx\n", share.id, share.window_start,
+		share.window_start + share.window_size - 1);
+	twinos_yield_early();
+}
+
+static int __init enter_running(void)
+{
+	struct twinos_shared *shared = twinos_shared();
+
+	if (twinos_role != TWINOS_COEXISTING)
+		return 0;
+	shared->init_tsc = rdtsc();
+	WRITE_ONCE(shared->state, TWINOS_RUNNING);
+	return 0;
+}
+late_initcall_sync(enter_running);
+
+static void __init set_platform(void)
+{
+	x86_init.resources.probe_roms		= twinos_yield_early;
+	x86_init.resources.dmi_setup		= twinos_yield_early;
+	x86_init.mpparse.setup_ioapic_ids	= twinos_yield_early;
+	x86_init.mpparse.find_mptable		= twinos_yield_early;
+	x86_init.mpparse.early_parse_smp_cfg	= twinos_yield_early;
+	x86_init.mpparse.parse_smp_cfg		= parse_smp_config;
+	x86_init.irqs.pre_vector_init		= twinos_yield_early;
+	x86_init.irqs.intr_init			= init_irq;
+	x86_init.oem.banner			= banner;
+	x86_init.paging.pagetable_init		= pagetable_init;
+	x86_init.timers.setup_percpu_clockev	= x86_init_noop;
+	x86_init.timers.timer_init		= timer_init;
+	x86_init.timers.wallclock_init		= twinos_yield_early;
+	x86_init.hyper.init_mem_mapping		= twinos_yield_early;
+	x86_init.hyper.init_after_bootmem	= twinos_yield_early;
+	x86_init.pci.arch_init			= twinos_pci_arch_init;
+	x86_init.pci.init			= twinos_pci_scan;
+	x86_init.pci.init_irq			= x86_init_noop;
+	x86_init.pci.fixup_irqs			= x86_init_noop;
+
+	x86_platform.calibrate_cpu		= get_tsc_khz;
+	x86_platform.calibrate_tsc		= get_tsc_khz;
+	x86_platform.get_wallclock		= get_wallclock;
+	x86_platform.set_wallclock		= set_rtc_noop;
+	x86_platform.realmode_reserve		= x86_init_noop;
+	x86_platform.realmode_init		= x86_init_noop;
+	x86_platform.legacy.rtc			= 0;
+	x86_platform.legacy.warm_reset		= 0;
+	x86_platform.legacy.no_vga		= 1;
+	x86_platform.legacy.reserve_bios_regions = 0;
+	x86_platform.legacy.devices.pnpbios	= 0;
+	x86_platform.legacy.i8042		= X86_LEGACY_I8042_PLATFORM_ABSENT;
+	x86_apic_ops.io_apic_read		= read_ioapic;
+	legacy_pic				= &null_legacy_pic;
+
+	machine_ops.restart			= end_restart;
+	machine_ops.emergency_restart		= end_emergency_restart;
+	machine_ops.halt			= end_halt;
+	machine_ops.power_off			= end_power_off;
+	machine_ops.shutdown			= end_shutdown;
+#ifdef CONFIG_CRASH_DUMP
+	machine_ops.crash_shutdown		= end_crash;
+#endif
+
+	setup_force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
+	setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
+	/* Performance counters and their NMI stay with the leading OS. */
+	setup_clear_cpu_cap(X86_FEATURE_ARCH_PERFMON);
+	setup_clear_cpu_cap(X86_FEATURE_PERFCTR_CORE);
+	hardlockup_detector_disable();
+	pci_probe = PCI_PROBE_NOEARLY | PCI_NOASSIGN_ROMS | PCI_NOASSIGN_BARS;
+	disable_acpi();
+#ifdef CONFIG_SERIAL_8250
+	serial8250_set_isa_configurator(serial_fixup);
+#endif
+}
+
+/**
+ * twinos_parse_setup_data() - find out that this is a coexisting OS
+ * @pa_data: physical address of the setup_data node
+ * @len: its length with the header
+ *
+ * From setup_arch(), before anything of the machine has been touched. A node
+ * that does not fit this kernel ends it at once: it has no right to run on.
+ */
+void __init twinos_parse_setup_data(u64 pa_data, u32 len)
+{
+	const struct twinos_shared *shared = twinos_shared();
+	struct setup_data *data;
+
+	if (len < sizeof(*data) + sizeof(share))
+		panic("twinos: setup data of %u bytes is too short", len);
+	data = early_memremap(pa_data, len);
+	if (!data)
+		panic("twinos: no setup data at %#llx", pa_data);
+	memcpy(&share, data->data, sizeof(share));
+	early_memunmap(data, len);
+	if (twinos_share_check(&share) ||
+	    pa_data != share.window_start + TWINOS_SHARE_OFFSET)
+		panic("twinos: malformed share");
+
+	twinos_map_shared(share.window_start);
+	if (shared->magic != TWINOS_SHARED_MAGIC ||
+	    shared->version != TWINOS_ABI_VERSION || shared->size != sizeof(*shared) ||
+	    shared->self != share.window_start + TWINOS_SHARED_OFFSET)
+		panic("twinos: malformed shared page");
+
+	twinos_role = TWINOS_COEXISTING;
+	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
+	if (!twinos_state_valid())
+		panic("twinos: this CPU cannot be shared");
+	twinos_pci_set_share(&share);
+	set_platform();
+	twinos_timeshare_begin();
+	twinos_console_init();
+}

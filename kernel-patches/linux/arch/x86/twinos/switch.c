@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The OS switch: saves the CPU state of this kernel, continues in the other
+ * one, and puts everything back when the other one returns. What has to
+ * change hands in one breath (CR0, CR3, CR4, RSP) is in transit_64.S; here is
+ * all that a kernel can save and restore in its own memory.
+ *
+ * Nothing in this file may touch per-CPU data between the two halves: the GS
+ * base is the other kernel's until it is loaded again.
+ */
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <asm/apic.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/fpu/api.h>
+#include <asm/fpu/xcr.h>
+#include <asm/gsseg.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/pgtable.h>
+#include <asm/special_insns.h>
+#include <asm/tlbflush.h>
+
+#include "twinos.h"
+
+int twinos_role = TWINOS_LEADING;
+
+/*
+ * MSRs that a kernel writes while it boots and never again. Both kernels save
+ * theirs as long as the coexisting one boots; afterwards they are compared
+ * once, and not even written on a switch where they are the same.
+ */
+static const u32 boot_msrs[] = {
+	MSR_EFER, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK,
+	MSR_IA32_CR_PAT,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_TSC_AUX,		/* only with X86_FEATURE_RDTSCP or RDPID */
+};
+
+/* Covers AMX tiles (Intel SDM 1, 13.5); checked against CPUID before use. */
+#define XSAVE_AREA_SIZE		SZ_16K
+
+static struct {
+	u64 gs_base;		/* of this kernel: its per-CPU data */
+	u64 user_gs_base;
+	u64 fs_base;
+	u64 cr2;
+	u64 dr7;
+	u64 dr[4];
+	u64 dr6;
+	u64 xcr0;
+	u64 spec_ctrl;
+	u64 boot_msr[ARRAY_SIZE(boot_msrs)];
+	struct desc_ptr gdt;
+	struct desc_ptr idt;
+	u16 ds, es, fs, gs;
+	u16 tr, ldt;
+	bool xsaved;
+	bool settled;		/* boot_msr holds the final values */
+} cpu_state;
+
+static u8 xsave_area[XSAVE_AREA_SIZE] __aligned(64);
+
+/* Page tables for TWINOS_SHARED_VA; one PMD's worth of pages is enough. */
+static pmd_t shared_pmd[PTRS_PER_PMD] __page_aligned_bss;
+static pte_t shared_pte[PTRS_PER_PTE] __page_aligned_bss;
+
+/**
+ * twinos_map_shared() - map the shared area of a window at TWINOS_SHARED_VA
+ * @window: physical address of the window, page-aligned
+ *
+ * Uses no allocator, so that it works from setup_arch() on. The entry of the
+ * top-level table that covers the address is shared by all processes, so it
+ * is visible in every address space at once. May be called again for another
+ * window, with interrupts off and one CPU online.
+ */
+void twinos_map_shared(phys_addr_t window)
+{
+	pgprotval_t data = __PAGE_KERNEL & ~_PAGE_GLOBAL & __supported_pte_mask;
+	pgprotval_t code = __PAGE_KERNEL_ROX & ~_PAGE_GLOBAL;
+	pgprotval_t mmio = __PAGE_KERNEL_NOCACHE & ~_PAGE_GLOBAL & __supported_pte_mask;
+	int i;
+
+	for (i = 0; i < TWINOS_SHARED_SIZE / PAGE_SIZE; i++)
+		shared_pte[i] = native_make_pte((window + i * PAGE_SIZE) |
+			(i == TWINOS_TRANSIT_OFFSET / PAGE_SIZE ? code : data));
+	shared_pte[TWINOS_LAPIC_OFFSET / PAGE_SIZE] =
+		native_make_pte(APIC_DEFAULT_PHYS_BASE | mmio);
+
+	shared_pmd[pmd_index(TWINOS_SHARED_VA)] =
+		native_make_pmd(__pa_symbol(shared_pte) | _KERNPG_TABLE_NOENC);
+	level3_kernel_pgt[pud_index(TWINOS_SHARED_VA)] =
+		native_make_pud(__pa_symbol(shared_pmd) | _KERNPG_TABLE_NOENC);
+
+	/* CR3 is enough: none of these entries is global. */
+	native_write_cr3(__native_read_cr3());
+}
+
+static bool x2apic_on;
+
+/**
+ * twinos_lapic_read() - read a register of this CPU's local APIC
+ * @reg: offset in the xAPIC register page
+ *
+ * Works before the kernel has set up its own access, and does not go through
+ * apic->read, which the coexisting OS restricts.
+ */
+u32 twinos_lapic_read(u32 reg)
+{
+	if (x2apic_on)
+		return __rdmsr(APIC_BASE_MSR + (reg >> 4));
+	return READ_ONCE(*(volatile u32 *)twinos_va(TWINOS_LAPIC_OFFSET + reg));
+}
+
+/** twinos_lapic_write() - the counterpart of twinos_lapic_read() */
+void twinos_lapic_write(u32 reg, u32 value)
+{
+	if (x2apic_on)
+		native_wrmsr(APIC_BASE_MSR + (reg >> 4), value, 0);
+	else
+		WRITE_ONCE(*(volatile u32 *)twinos_va(TWINOS_LAPIC_OFFSET + reg), value);
+}
+
+/** twinos_lapic_self_ipi() - make @vector pending on this CPU */
+void twinos_lapic_self_ipi(int vector)
+{
+	if (x2apic_on)
+		native_wrmsr(APIC_BASE_MSR + (APIC_SELF_IPI >> 4), vector, 0);
+	else
+		twinos_lapic_write(APIC_ICR, APIC_DEST_SELF | APIC_DM_FIXED | vector);
+}
+
+static __always_inline bool has_tsc_aux(void)
+{
+	return cpu_feature_enabled(X86_FEATURE_RDTSCP) ||
+	       cpu_feature_enabled(X86_FEATURE_RDPID);
+}
+
+static __always_inline void save_boot_msrs(struct twinos_side *me)
+{
+	int n = ARRAY_SIZE(boot_msrs) - !has_tsc_aux();
+	u64 hash = 0xcbf29ce484222325;	/* FNV-1a, 64 bit */
+	int i;
+
+	for (i = 0; i < n; i++) {
+		cpu_state.boot_msr[i] = __rdmsr(boot_msrs[i]);
+		hash = (hash ^ cpu_state.boot_msr[i]) * 0x100000001b3;
+	}
+	if (READ_ONCE(twinos_shared()->state) == TWINOS_RUNNING) {
+		me->static_hash = hash | 1;
+		cpu_state.settled = true;
+	}
+}
+
+static __always_inline void load_boot_msrs(void)
+{
+	int n = ARRAY_SIZE(boot_msrs) - !has_tsc_aux();
+	int i;
+
+	for (i = 0; i < n; i++)
+		native_wrmsr(boot_msrs[i], (u32)cpu_state.boot_msr[i],
+			     (u32)(cpu_state.boot_msr[i] >> 32));
+}
+
+/* The extended state; %eax and %edx select every component that is enabled. */
+static __always_inline void save_extended_state(void)
+{
+	cpu_state.xsaved = native_read_cr4() & X86_CR4_OSXSAVE;
+	if (unlikely(!cpu_state.xsaved)) {
+		if (native_read_cr4() & X86_CR4_OSFXSR)
+			asm volatile("fxsaveq %0" : "=m" (xsave_area));
+		return;
+	}
+	cpu_state.xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (cpu_feature_enabled(X86_FEATURE_XSAVES))
+		asm volatile("xsaves64 %0" : "+m" (xsave_area) : "a" (-1), "d" (-1));
+	else
+		asm volatile("xsave64 %0" : "+m" (xsave_area) : "a" (-1), "d" (-1));
+}
+
+static __always_inline void load_extended_state(void)
+{
+	if (unlikely(!cpu_state.xsaved)) {
+		if (native_read_cr4() & X86_CR4_OSFXSR)
+			asm volatile("fxrstorq %0" : : "m" (xsave_area));
+		return;
+	}
+	if (unlikely(xgetbv(XCR_XFEATURE_ENABLED_MASK) != cpu_state.xcr0))
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, cpu_state.xcr0);
+	if (cpu_feature_enabled(X86_FEATURE_XSAVES))
+		asm volatile("xrstors64 %0" : : "m" (xsave_area), "a" (-1), "d" (-1));
+	else
+		asm volatile("xrstor64 %0" : : "m" (xsave_area), "a" (-1), "d" (-1));
+}
+
+static __always_inline u64 read_dr(int n)
+{
+	return native_get_debugreg(n);
+}
+
+/* Breakpoints must not trigger in the other kernel, so DR7 is left clear. */
+static __always_inline void save_debug_registers(void)
+{
+	cpu_state.dr7 = read_dr(7);
+	if (likely(!(cpu_state.dr7 & 0xff)))
+		return;
+	native_set_debugreg(7, 0x400);
+	cpu_state.dr[0] = read_dr(0);
+	cpu_state.dr[1] = read_dr(1);
+	cpu_state.dr[2] = read_dr(2);
+	cpu_state.dr[3] = read_dr(3);
+	cpu_state.dr6 = read_dr(6);
+}
+
+static __always_inline void load_debug_registers(void)
+{
+	if (likely(!(cpu_state.dr7 & 0xff)))
+		return;
+	native_set_debugreg(0, cpu_state.dr[0]);
+	native_set_debugreg(1, cpu_state.dr[1]);
+	native_set_debugreg(2, cpu_state.dr[2]);
+	native_set_debugreg(3, cpu_state.dr[3]);
+	native_set_debugreg(6, cpu_state.dr6);
+	native_set_debugreg(7, cpu_state.dr7);
+}
+
+static __always_inline void save_segments(void)
+{
+	savesegment(ds, cpu_state.ds);
+	savesegment(es, cpu_state.es);
+	savesegment(fs, cpu_state.fs);
+	savesegment(gs, cpu_state.gs);
+	cpu_state.fs_base = __rdmsr(MSR_FS_BASE);
+	cpu_state.gs_base = __rdmsr(MSR_GS_BASE);
+	cpu_state.user_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
+	native_store_gdt(&cpu_state.gdt);
+	store_idt(&cpu_state.idt);
+	cpu_state.tr = native_store_tr();
+	asm volatile("sldt %0" : "=m" (cpu_state.ldt));
+}
+
+static __always_inline void load_segments(void)
+{
+	struct desc_ptr direct;
+	struct desc_struct *gdt;
+	u16 ds, es, fs, gs;
+
+	native_load_idt(&cpu_state.idt);
+	native_wrmsr(MSR_GS_BASE, (u32)cpu_state.gs_base,
+		     (u32)(cpu_state.gs_base >> 32));
+
+	/*
+	 * From here on per-CPU data is ours. LTR marks the TSS descriptor
+	 * busy, which faults if it is already, and is a write to the GDT,
+	 * which the kernel keeps read-only but for this alias.
+	 */
+	gdt = get_current_gdt_rw();
+	if (likely(cpu_state.tr)) {
+		direct.size = GDT_SIZE - 1;
+		direct.address = (unsigned long)gdt;
+		native_load_gdt(&direct);
+		((tss_desc *)&gdt[GDT_ENTRY_TSS])->type = DESC_TSS;
+		asm volatile("ltr %w0" : : "r" (cpu_state.tr));
+	}
+	native_load_gdt(&cpu_state.gdt);
+	asm volatile("lldt %w0" : : "r" (cpu_state.ldt));
+
+	asm volatile("mov %0, %%ss" : : "r" (__KERNEL_DS));
+	savesegment(ds, ds);
+	savesegment(es, es);
+	savesegment(fs, fs);
+	savesegment(gs, gs);
+	if (unlikely(ds | es | fs | gs | cpu_state.ds | cpu_state.es |
+		     cpu_state.fs | cpu_state.gs)) {
+		loadsegment(ds, cpu_state.ds);
+		loadsegment(es, cpu_state.es);
+		loadsegment(fs, cpu_state.fs);
+		asm_load_gs_index(cpu_state.gs);
+	}
+	native_wrmsr(MSR_FS_BASE, (u32)cpu_state.fs_base,
+		     (u32)(cpu_state.fs_base >> 32));
+	native_wrmsr(MSR_KERNEL_GS_BASE, (u32)cpu_state.user_gs_base,
+		     (u32)(cpu_state.user_gs_base >> 32));
+}
+
+static __always_inline void save_speculation_control(void)
+{
+	if (cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
+		cpu_state.spec_ctrl = __rdmsr(MSR_IA32_SPEC_CTRL);
+}
+
+static __always_inline void load_speculation_control(void)
+{
+	if (cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
+		native_wrmsr(MSR_IA32_SPEC_CTRL, (u32)cpu_state.spec_ctrl,
+			     (u32)(cpu_state.spec_ctrl >> 32));
+}
+
+/**
+ * twinos_switch_cpu_state() - give the CPU to the other OS
+ *
+ * Interrupts must be off, in any context but NMI, and nothing may be in
+ * service in the local APIC. Returns with the CPU in the same state when the
+ * other OS has given it back, which may be never.
+ */
+void twinos_switch_cpu_state(void)
+{
+	struct twinos_side *me = twinos_me();
+	struct twinos_transit *from = &me->transit;
+	struct twinos_transit *to = &twinos_other()->transit;
+	u64 hash;
+
+	save_segments();
+	save_debug_registers();
+	save_extended_state();
+	save_speculation_control();
+	cpu_state.cr2 = native_read_cr2();
+	if (unlikely(!cpu_state.settled))
+		save_boot_msrs(me);
+
+	asm volatile(ANNOTATE_RETPOLINE_SAFE
+		     "call *%[transit]"
+		     : "+D" (from), "+S" (to), ASM_CALL_CONSTRAINT
+		     : [transit] "r" (twinos_va(TWINOS_TRANSIT_OFFSET))
+		     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11",
+		       "memory", "cc");
+
+	load_segments();
+	hash = twinos_me()->static_hash;
+	if (unlikely(!hash || hash != twinos_other()->static_hash))
+		load_boot_msrs();
+	load_speculation_control();
+	load_extended_state();
+	load_debug_registers();
+	native_write_cr2(cpu_state.cr2);
+}
+
+/**
+ * twinos_state_valid() - can this CPU's state be switched at all?
+ *
+ * Checked before a launch. Says why not in the kernel log.
+ */
+bool twinos_state_valid(void)
+{
+	u32 size = 0, eax, ecx, edx;
+
+	if (boot_cpu_has(X86_FEATURE_XSAVE))
+		cpuid_count(0xd, 0, &eax, &size, &ecx, &edx);
+	if (size > XSAVE_AREA_SIZE) {
+		pr_err("extended CPU state of %u bytes is larger than %u\n",
+		       size, XSAVE_AREA_SIZE);
+		return false;
+	}
+	if (native_read_cr4() & (X86_CR4_VMXE | X86_CR4_FRED)) {
+		pr_err("the CPU is in VMX operation or uses FRED; stop KVM, boot with fred=off\n");
+		return false;
+	}
+	x2apic_on = __rdmsr(MSR_IA32_APICBASE) & X2APIC_ENABLE;
+	cpu_state.settled = false;
+	return true;
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/kernel/twinos: the state of the coexisting OS, its share, statistics
+ * and console ring, and how the CPU is shared. All times are TSC ticks.
+ */
+#include <linux/kernel.h>
+#include <linux/kobject.h>
+#include <linux/mutex.h>
+#include <linux/sysfs.h>
+#include <asm/tsc.h>
+
+#include "twinos.h"
+
+static struct kobject *twinos_kobj, *os_kobj;
+
+static ssize_t abi_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", TWINOS_ABI_VERSION);
+}
+
+static ssize_t role_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", twinos_role ? "coexisting" : "leading");
+}
+
+static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	unsigned int i;
+	int n = 0;
+
+	for (i = 0; i < twinos_nr_windows; i++) {
+		const struct twinos_window *w = &twinos_windows[i];
+
+		n += sysfs_emit_at(buf, n, "%#llx-%#llx", w->start, w->start + w->size - 1);
+		if (w->low_size)
+			n += sysfs_emit_at(buf, n, " low %#llx-%#llx", w->low_start,
+					   w->low_start + w->low_size - 1);
+		n += sysfs_emit_at(buf, n, "\n");
+	}
+	return n;
+}
+
+static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	static const char * const names[] = TWINOS_STATE_NAMES;
+	enum twinos_state state = twinos_get_state();
+
+	if (state >= ARRAY_SIZE(names))
+		return sysfs_emit(buf, "unknown\n");
+	return sysfs_emit(buf, "%s\n", names[state]);
+}
+
+static ssize_t reason_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	char reason[sizeof(twinos_shared()->reason)];
+
+	twinos_reason(reason, sizeof(reason));
+	return sysfs_emit(buf, "%s\n", reason);
+}
+
+static ssize_t slice_us_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", twinos_slice_us);
+}
+
+static ssize_t slice_us_store(struct kobject *kobj, struct kobj_attribute *attr,
+			      const char *buf, size_t count)
+{
+	unsigned int value;
+	int err = kstrtouint(buf, 0, &value);
+
+	if (err)
+		return err;
+	if (value < 100 || value > 1000000)
+		return -ERANGE;
+	mutex_lock(&twinos_mutex);
+	twinos_slice_us = value;
+	if (twinos_running())
+		WRITE_ONCE(twinos_shared()->slice_tsc, (u64)value * tsc_khz / 1000);
+	mutex_unlock(&twinos_mutex);
+	return count;
+}
+
+static ssize_t weight_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", twinos_weight);
+}
+
+static ssize_t weight_store(struct kobject *kobj, struct kobj_attribute *attr,
+			    const char *buf, size_t count)
+{
+	unsigned int value;
+	int err = kstrtouint(buf, 0, &value);
+
+	if (err)
+		return err;
+	if (value < 1 || value > 99)
+		return -ERANGE;
+	mutex_lock(&twinos_mutex);
+	twinos_weight = value;
+	if (twinos_running()) {
+		WRITE_ONCE(twinos_shared()->weight[TWINOS_COEXISTING], value);
+		WRITE_ONCE(twinos_shared()->weight[TWINOS_LEADING], 100 - value);
+	}
+	mutex_unlock(&twinos_mutex);
+	return count;
+}
+
+static ssize_t share_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	const struct twinos_share *s = &twinos_image.share;
+	unsigned int i;
+	int n = 0;
+
+	mutex_lock(&twinos_mutex);
+	if (s->magic) {
+		n += sysfs_emit_at(buf, n, "window %#llx-%#llx\n", s->window_start,
+				   s->window_start + s->window_size - 1);
+		if (s->low_size)
+			n += sysfs_emit_at(buf, n, "low %#llx-%#llx\n", s->low_start,
+					   s->low_start + s->low_size - 1);
+		for (i = 0; i < s->nr_pci; i++)
+			n += sysfs_emit_at(buf, n, "pci %04x:%02x:%02x.%d\n", s->pci[i].domain,
+					   s->pci[i].bus, s->pci[i].devfn >> 3,
+					   s->pci[i].devfn & 7);
+		for (i = 0; i < s->nr_irqs; i++)
+			n += sysfs_emit_at(buf, n, "irq %u\n", s->irqs[i]);
+	}
+	mutex_unlock(&twinos_mutex);
+	return n;
+}
+
+static int emit_side(char *buf, int n, const char *name, const struct twinos_side *side)
+{
+	u64 min = side->switch_min == U64_MAX ? 0 : side->switch_min;
+
+	return sysfs_emit_at(buf, n,
+			     "%s_run_tsc %llu\n%s_switches %llu\n%s_foreign %llu\n"
+			     "%s_donated %llu\n%s_switch_min %llu\n%s_switch_max %llu\n"
+			     "%s_switch_avg %llu\n%s_away_max %llu\n",
+			     name, side->run_tsc, name, side->switches,
+			     name, side->foreign, name, side->donated,
+			     name, min, name, side->switch_max,
+			     name, side->resumed ? side->switch_sum / side->resumed : 0,
+			     name, side->away_max);
+}
+
+static ssize_t stats_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	const struct twinos_shared *s = twinos_shared();
+	int n;
+
+	if (twinos_role == TWINOS_LEADING && twinos_get_state() < TWINOS_STARTING)
+		return 0;
+	n = sysfs_emit(buf,
+		       "tsc_khz %u\nlaunch_tsc %llu\nenter_tsc %llu\n"
+		       "first_return_tsc %llu\ninit_tsc %llu\nslice_tsc %llu\n",
+		       s->tsc_khz, s->launch_tsc, s->enter_tsc,
+		       s->first_return_tsc, s->init_tsc, s->slice_tsc);
+	if (twinos_role == TWINOS_LEADING)
+		n += sysfs_emit_at(buf, n, "launch_away_max %llu\n", twinos_launch_away_max());
+	n += emit_side(buf, n, "leading", &s->side[TWINOS_LEADING]);
+	n += emit_side(buf, n, "coexisting", &s->side[TWINOS_COEXISTING]);
+	return n;
+}
+
+static ssize_t log_read(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
+			char *buf, loff_t pos, size_t count)
+{
+	if (twinos_get_state() < TWINOS_STARTING)
+		return 0;
+	return twinos_ring_read(buf, pos, count);
+}
+
+static struct kobj_attribute abi_attr = __ATTR_RO(abi);
+static struct kobj_attribute role_attr = __ATTR_RO(role);
+static struct kobj_attribute windows_attr = __ATTR_RO(windows);
+static struct kobj_attribute state_attr = __ATTR_RO(state);
+static struct kobj_attribute reason_attr = __ATTR_RO(reason);
+static struct kobj_attribute slice_us_attr = __ATTR_RW(slice_us);
+static struct kobj_attribute weight_attr = __ATTR_RW(weight);
+static struct kobj_attribute share_attr = __ATTR_RO(share);
+static struct kobj_attribute stats_attr = __ATTR_RO(stats);
+static struct bin_attribute log_attr = __BIN_ATTR(log, 0400, log_read, NULL, 0);
+
+static struct attribute *leading_attrs[] = {
+	&abi_attr.attr, &role_attr.attr, &windows_attr.attr, NULL
+};
+ATTRIBUTE_GROUPS(leading);
+
+static struct attribute *coexisting_attrs[] = {
+	&abi_attr.attr, &role_attr.attr, &stats_attr.attr, NULL
+};
+ATTRIBUTE_GROUPS(coexisting);
+
+static struct attribute *os_attrs[] = {
+	&state_attr.attr, &reason_attr.attr, &slice_us_attr.attr, &weight_attr.attr,
+	&share_attr.attr, &stats_attr.attr, NULL
+};
+
+static struct bin_attribute *os_bin_attrs[] = { &log_attr, NULL };
+
+static const struct attribute_group os_group = {
+	.attrs = os_attrs,
+	.bin_attrs = os_bin_attrs,
+};
+
+/** twinos_sysfs_notify() - the state has changed: wake who polls */
+void twinos_sysfs_notify(void)
+{
+	sysfs_notify(os_kobj, NULL, "state");
+}
+
+static int __init twinos_sysfs_init(void)
+{
+	int err;
+
+	if (twinos_off)
+		return 0;
+	twinos_kobj = kobject_create_and_add("twinos", kernel_kobj);
+	if (!twinos_kobj)
+		return -ENOMEM;
+	if (twinos_role == TWINOS_COEXISTING)
+		return sysfs_create_groups(twinos_kobj, coexisting_groups);
+	err = sysfs_create_groups(twinos_kobj, leading_groups);
+	if (err)
+		return err;
+	os_kobj = kobject_create_and_add("os1", twinos_kobj);
+	if (!os_kobj)
+		return -ENOMEM;
+	return sysfs_create_group(os_kobj, &os_group);
+}
+late_initcall(twinos_sysfs_init);

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Two OSes on one CPU: who has it when. Each kernel runs this code with the
+ * local APIC timer as a clock event device of its own, which fires for the
+ * kernel's next event or for the end of its turn, whichever comes first; so a
+ * switch needs no timer of the kernel to be started or stopped.
+ *
+ * The rule: each OS is charged for the CPU time that it uses, divided by its
+ * weight. The one that is ahead by half a slice gives way. An OS that has
+ * nothing to do gives its CPU away until its next timer event or interrupt.
+ * A device interrupt of the OS that does not run (a foreign interrupt) is
+ * acknowledged, noted for its owner, and switches at once.
+ */
+#include <linux/clockchips.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/irqdesc.h>
+#include <linux/kernel.h>
+#include <linux/kernel_stat.h>
+#include <linux/sched.h>
+#include <linux/sched/idle.h>
+#include <asm/apic.h>
+#include <asm/cpufeature.h>
+#include <asm/hw_irq.h>
+#include <asm/irq_vectors.h>
+#include <asm/msr.h>
+#include <asm/tsc.h>
+
+#include "twinos.h"
+
+/* All times are TSC ticks. */
+static u64 deadline = U64_MAX;	/* next event of this kernel */
+static u64 turn_end = U64_MAX;	/* when to think about the other OS */
+static u64 early_budget;	/* between two yields of a kernel that boots */
+static u64 lapic_mult;		/* LAPIC timer counts per tick, << LAPIC_SHIFT */
+static u64 launch_away_max;
+static bool timesharing;	/* there is another OS to share with */
+static bool tsc_deadline;
+static bool timer_owned;	/* the LAPIC timer is programmed by us */
+
+/* A foreign interrupt buys its owner at least this part of a slice. */
+#define GRACE_SHIFT	6
+
+#define LAPIC_SHIFT	24
+
+static void program_timer(u64 now)
+{
+	u64 target = min(deadline, turn_end);
+	u64 count;
+
+	if (tsc_deadline) {
+		native_wrmsr(MSR_IA32_TSC_DEADLINE,
+			     target == U64_MAX ? 0 : (u32)target,
+			     target == U64_MAX ? 0 : (u32)(target >> 32));
+		return;
+	}
+	if (target == U64_MAX) {
+		twinos_lapic_write(APIC_TMICT, 0);
+		return;
+	}
+	/* One more, so that it never fires before the TSC is there. */
+	count = target > now ? target - now : 0;
+	if (count > U32_MAX)
+		count = U32_MAX;
+	count = ((count * lapic_mult) >> LAPIC_SHIFT) + 1;
+	twinos_lapic_write(APIC_TMICT, min_t(u64, count, U32_MAX));
+}
+
+static void own_timer(void)
+{
+	u32 lvtt = X86_PLATFORM_IPI_VECTOR;
+
+	if (tsc_deadline)
+		lvtt |= APIC_LVT_TIMER_TSCDEADLINE;
+	twinos_lapic_write(APIC_LVTT, lvtt);
+	if (tsc_deadline)	/* Intel SDM 3A, 11.5.4.1 */
+		asm volatile("mfence" : : : "memory");
+	else
+		twinos_lapic_write(APIC_TDCR, APIC_TDR_DIV_1);
+	timer_owned = true;
+}
+
+static int set_next_event(unsigned long delta, struct clock_event_device *dev)
+{
+	u64 now = rdtsc();
+
+	deadline = now + delta;
+	program_timer(now);
+	return 0;
+}
+
+static int set_shutdown(struct clock_event_device *dev)
+{
+	deadline = U64_MAX;
+	if (timer_owned)
+		program_timer(rdtsc());
+	return 0;
+}
+
+static int set_oneshot(struct clock_event_device *dev)
+{
+	own_timer();
+	return 0;
+}
+
+static struct clock_event_device twinos_clockevent = {
+	.name			= "twinos",
+	.features		= CLOCK_EVT_FEAT_ONESHOT,
+	.rating			= 400,
+	.set_next_event		= set_next_event,
+	.set_state_shutdown	= set_shutdown,
+	.set_state_oneshot	= set_oneshot,
+	.set_state_oneshot_stopped = set_shutdown,
+	.tick_resume		= set_oneshot,
+	.irq			= -1,
+};
+
+/* The other OS can be given the CPU. */
+static __always_inline bool other_alive(void)
+{
+	u32 state = READ_ONCE(twinos_shared()->state);
+
+	return state == TWINOS_STARTING || state == TWINOS_RUNNING;
+}
+
+static __always_inline bool other_wants_cpu(const struct twinos_side *other, u64 now)
+{
+	return !READ_ONCE(other->idle) || other->wake_tsc <= now ||
+	       other->pending[0] | other->pending[1] |
+	       other->pending[2] | other->pending[3];
+}
+
+/* CPU time of @me weighted, since it got the CPU. */
+static __always_inline void charge(struct twinos_side *me, u64 now)
+{
+	u64 used = now - me->resumed_tsc;
+
+	me->resumed_tsc = now;
+	me->run_tsc += used;
+	me->vrun += used * 50 / twinos_shared()->weight[twinos_role];
+}
+
+/* How much longer this OS may run while the other one wants the CPU, too. */
+static __always_inline s64 turn_left(const struct twinos_side *me,
+				     const struct twinos_side *other)
+{
+	s64 ahead = me->vrun - other->vrun;
+	s64 left = (s64)(twinos_shared()->slice_tsc / 2) - ahead;
+
+	return left * twinos_shared()->weight[twinos_role] / 50;
+}
+
+static void set_turn_end(u64 now)
+{
+	const struct twinos_side *other = twinos_other();
+	s64 grace = twinos_shared()->slice_tsc >> GRACE_SHIFT;
+
+	if (other->idle)
+		turn_end = max(other->wake_tsc, now + 1);
+	else
+		turn_end = now + max(turn_left(twinos_me(), other), grace);
+}
+
+/* Interrupts that came in for this OS while the other one ran. */
+static void replay_pending(struct twinos_side *me)
+{
+	int word;
+
+	for (word = 0; word < ARRAY_SIZE(me->pending); word++) {
+		u64 pending = me->pending[word];
+
+		if (likely(!pending))
+			continue;
+		me->pending[word] = 0;
+		while (pending) {
+			int bit = __ffs64(pending);
+
+			pending &= pending - 1;
+			/*
+			 * A level-triggered pin raises its vector again after
+			 * the EOI by itself; no edge must be mixed into that.
+			 */
+			if (!(twinos_lapic_read(APIC_IRR + word * 0x20 + (bit / 32) * 0x10) &
+			      BIT(bit % 32)))
+				twinos_lapic_self_ipi(word * 64 + bit);
+		}
+	}
+}
+
+/*
+ * System vectors have the same number in both kernels. One that is pending
+ * now will be taken by the other kernel, which finds nothing to do; raise it
+ * again when this kernel is back.
+ */
+static void replay_system_vectors(u32 irr)
+{
+	while (irr) {
+		twinos_lapic_self_ipi(224 + __ffs(irr));
+		irr &= irr - 1;
+	}
+}
+
+#define REPLAYED_VECTORS	(GENMASK(31, FIRST_SYSTEM_VECTOR - 224) & \
+				 ~BIT(X86_PLATFORM_IPI_VECTOR - 224))
+
+/*
+ * Switch to the other OS, and put this one's timer, interrupts and accounts
+ * in order when it is back. Interrupts off. @idle: this OS has nothing to do.
+ */
+static void switch_os(bool idle)
+{
+	struct twinos_shared *shared = twinos_shared();
+	struct twinos_side *me = twinos_me();
+	struct twinos_side *other = twinos_other();
+	u64 left, now, cost;
+	u32 irr;
+
+	left = rdtsc();
+	charge(me, left);
+	me->idle = idle;
+	me->wake_tsc = deadline;
+	me->switches++;
+	if (idle)
+		me->donated++;
+	me->switch_tsc = left;
+	irr = twinos_lapic_read(APIC_IRR + 0x70) & REPLAYED_VECTORS;
+
+	twinos_switch_cpu_state();
+
+	now = rdtsc();
+	me->resumed_tsc = now;
+	me->idle = false;
+	if (idle && (s64)(other->vrun - me->vrun) > (s64)shared->slice_tsc / 2)
+		me->vrun = other->vrun - shared->slice_tsc / 2;
+	if (unlikely(irr))
+		replay_system_vectors(irr);
+	replay_pending(me);
+	set_turn_end(now);
+	program_timer(now);
+
+	cost = rdtsc() - other->switch_tsc;
+	if (cost < me->switch_min)
+		me->switch_min = cost;
+	if (cost > me->switch_max)
+		me->switch_max = cost;
+	me->switch_sum += cost;
+	me->resumed++;
+	if (now - left > me->away_max && !idle)
+		me->away_max = now - left;
+
+	if (unlikely(twinos_role == TWINOS_LEADING)) {
+		if (shared->state == TWINOS_STARTING &&
+		    now - left > launch_away_max)
+			launch_away_max = now - left;
+		if (!other_alive()) {
+			timesharing = false;
+			turn_end = U64_MAX;
+			program_timer(rdtsc());
+			twinos_coexisting_ended();
+		}
+	}
+}
+
+/* In hard interrupt context: would this CPU go on idling? */
+static bool idling(void)
+{
+	return is_idle_task(current) && !need_resched() &&
+	       !local_softirq_pending();
+}
+
+/* The turn is over, or the other OS has an event: switch or go on. */
+static void end_of_turn(u64 now)
+{
+	struct twinos_side *me = twinos_me();
+	struct twinos_side *other = twinos_other();
+	bool idle = idling();
+
+	if (!timesharing) {
+		turn_end = U64_MAX;
+		program_timer(now);
+		return;
+	}
+	charge(me, now);
+	if (other_wants_cpu(other, now) &&
+	    (idle || other->idle || turn_left(me, other) <= 0)) {
+		switch_os(idle);
+		return;
+	}
+	set_turn_end(now);
+	program_timer(now);
+}
+
+/*
+ * X86_PLATFORM_IPI_VECTOR: the LAPIC timer, after EOI, interrupts off. Also
+ * comes without a reason when it was pending at an OS switch.
+ */
+static void timer_interrupt(void)
+{
+	u64 now = rdtsc();
+
+	if (now >= deadline) {
+		deadline = U64_MAX;
+		twinos_clockevent.event_handler(&twinos_clockevent);
+		now = rdtsc();
+	}
+	if (now >= turn_end)
+		end_of_turn(now);
+	else
+		program_timer(now);
+}
+
+/**
+ * twinos_idle() - give the CPU away instead of halting it
+ *
+ * Called by arch_cpu_idle() with interrupts off. Returns true if the CPU has
+ * been with the other OS and is back; false if it should be halted.
+ */
+bool __cpuidle twinos_idle(void)
+{
+	bool switched = false;
+
+	if (likely(!READ_ONCE(timesharing)))
+		return false;
+
+	instrumentation_begin();
+	if (other_wants_cpu(twinos_other(), rdtsc())) {
+		switch_os(true);
+		switched = true;
+	} else {
+		/* Both idle: wake up for whoever has the earlier event. */
+		set_turn_end(rdtsc());
+		program_timer(rdtsc());
+	}
+	instrumentation_end();
+	return switched;
+}
+
+/**
+ * twinos_first_switch() - start the coexisting OS
+ *
+ * Leading OS, interrupts off, everything prepared. Returns when the
+ * coexisting kernel gives the CPU back for the first time.
+ */
+void twinos_first_switch(void)
+{
+	struct twinos_side *me = twinos_me();
+
+	me->resumed_tsc = rdtsc();
+	launch_away_max = 0;
+	timesharing = true;
+	switch_os(false);
+}
+
+u64 twinos_launch_away_max(void)
+{
+	return launch_away_max;
+}
+
+/**
+ * twinos_yield_early() - let the leading OS run while this kernel boots
+ *
+ * Called by the coexisting kernel from many places of its early boot, where
+ * no interrupt can take the CPU from it yet.
+ */
+void twinos_yield_early(void)
+{
+	unsigned long flags;
+	u64 now = rdtsc();
+
+	if (twinos_role != TWINOS_COEXISTING || timer_owned ||
+	    now - twinos_me()->resumed_tsc < early_budget)
+		return;
+	local_irq_save(flags);
+	switch_os(false);
+	local_irq_restore(flags);
+}
+
+/*
+ * Flow handler of the vectors that belong to the other OS: acknowledge, note,
+ * switch. The vector is the highest one in service.
+ */
+static void foreign_interrupt(struct irq_desc *desc)
+{
+	struct twinos_side *me = twinos_me();
+	struct twinos_side *other = twinos_other();
+	int vector = -1, i;
+	u64 now;
+
+	for (i = 7; i >= 1; i--) {
+		u32 isr = twinos_lapic_read(APIC_ISR + i * 0x10);
+
+		if (isr) {
+			vector = i * 32 + __fls(isr);
+			break;
+		}
+	}
+	apic_eoi();
+	if (vector < 0)
+		return;
+	kstat_incr_irq_this_cpu(irq_desc_get_irq(desc));
+	me->foreign++;
+	if (!timesharing)
+		return;		/* of an OS that has ended */
+
+	other->pending[vector / 64] |= BIT_ULL(vector % 64);
+	now = rdtsc();
+	charge(me, now);
+	/*
+	 * At once, unless the owner has had more than its share by a whole
+	 * slice: a flood of interrupts must not buy it the CPU.
+	 */
+	if (idling() || (s64)(other->vrun - me->vrun) < (s64)twinos_shared()->slice_tsc)
+		switch_os(idling());
+}
+
+/**
+ * twinos_reserve_vectors() - keep the other OS's device vectors free
+ * @matrix: the vector allocator, before it is online
+ *
+ * Boot time, once per kernel. What is not allocated here raises no interrupt
+ * of this OS, so every one that comes is known to be foreign.
+ */
+void __init twinos_reserve_vectors(struct irq_matrix *matrix)
+{
+	unsigned int from = TWINOS_VECTOR_SPLIT, to = FIRST_SYSTEM_VECTOR;
+	unsigned int vector;
+
+	if (twinos_off)
+		return;
+	if (twinos_role == TWINOS_COEXISTING) {
+		from = FIRST_EXTERNAL_VECTOR;
+		to = TWINOS_VECTOR_SPLIT;
+	}
+	for (vector = from; vector < to; vector++)
+		irq_matrix_assign_system(matrix, vector, false);
+}
+
+/**
+ * twinos_vectors_init() - take over the vectors of the other OS
+ *
+ * Points them to one interrupt descriptor on this CPU. Returns 0 or -ENOMEM.
+ */
+int twinos_vectors_init(void)
+{
+	static int irq;
+	unsigned int from = TWINOS_VECTOR_SPLIT, to = FIRST_SYSTEM_VECTOR;
+	unsigned int vector;
+
+	x86_platform_ipi_callback = timer_interrupt;
+	if (irq > 0)
+		return 0;
+	irq = irq_alloc_desc(numa_node_id());
+	if (irq < 0)
+		return irq;
+	irq_set_handler(irq, foreign_interrupt);
+	irq_modify_status(irq, IRQ_NOREQUEST, IRQ_NOPROBE);
+
+	if (twinos_role == TWINOS_COEXISTING) {
+		from = FIRST_EXTERNAL_VECTOR;
+		to = TWINOS_VECTOR_SPLIT;
+	}
+	for (vector = from; vector < to; vector++)
+		if (IS_ERR_OR_NULL(__this_cpu_read(vector_irq[vector])))
+			__this_cpu_write(vector_irq[vector], irq_to_desc(irq));
+	return 0;
+}
+
+static void set_timer_frequency(unsigned int tsc_khz, u64 lapic_hz)
+{
+	tsc_deadline = cpuid_ecx(1) & BIT(X86_FEATURE_TSC_DEADLINE_TIMER & 31);
+	lapic_mult = div64_u64(lapic_hz << LAPIC_SHIFT, (u64)tsc_khz * 1000);
+}
+
+/**
+ * twinos_timer_init() - make the LAPIC timer one that two OSes can share
+ * @tsc_khz: frequency of the TSC
+ * @lapic_hz: undivided frequency of the LAPIC timer, ignored where it can
+ *	compare with the TSC itself
+ *
+ * Replaces this CPU's tick device, once. Returns 0 or -ENODEV.
+ */
+int twinos_timer_init(unsigned int tsc_khz, u64 lapic_hz)
+{
+	if (timer_owned)
+		return 0;
+	set_timer_frequency(tsc_khz, lapic_hz);
+	if (!tsc_deadline && !lapic_mult) {
+		pr_err("the frequency of the local APIC timer is not known\n");
+		return -ENODEV;
+	}
+	twinos_clockevent.cpumask = cpumask_of(smp_processor_id());
+	clockevents_config_and_register(&twinos_clockevent, tsc_khz * 1000,
+					0xf, 0x7fffffff);
+	return timer_owned ? 0 : -ENODEV;
+}
+
+/**
+ * twinos_timeshare_begin() - the coexisting OS begins to keep the accounts
+ *
+ * Called once by the coexisting kernel, as early as the shared area is mapped.
+ */
+void __init twinos_timeshare_begin(void)
+{
+	struct twinos_shared *shared = twinos_shared();
+
+	set_timer_frequency(shared->tsc_khz, shared->lapic_hz);
+	early_budget = shared->tsc_khz / 2;	/* half a millisecond */
+	twinos_me()->resumed_tsc = rdtsc();
+	timesharing = true;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The few instructions that belong to neither kernel. The leading kernel
+ * copies them into the shared area, which both kernels map at
+ * TWINOS_SHARED_VA; so the instruction after the load of CR3 is the same
+ * instruction at the same address in the other kernel's address space.
+ *
+ * The code is position-independent and never runs where it is linked, hence
+ * the section. No stack is used between the two loads of RSP.
+ */
+#include <linux/linkage.h>
+#include <linux/objtool.h>
+#include <asm/processor-flags.h>
+#include "twinos-asm-offsets.h"
+
+	.section .rodata, "a"
+	.balign 16
+
+/*
+ * twinos_transit - leave one kernel and continue in the other
+ *
+ * In:	%rdi	struct twinos_transit of the OS that leaves, filled here
+ *	%rsi	struct twinos_transit of the OS that is resumed
+ *	both virtual, in the shared area; interrupts off
+ *
+ * Returns to the caller of the OS that is resumed, with its callee-saved
+ * registers and flags; caller-saved registers are lost. The descriptor
+ * tables, segment bases and MSRs are still those of the OS that left.
+ */
+SYM_DATA_START(twinos_transit_start)
+	endbr64
+	pushq	%rbp
+	pushq	%rbx
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	pushfq
+	movq	%rsp, TRANSIT_rsp(%rdi)
+	movq	%cr3, %rax
+	movq	%rax, TRANSIT_cr3(%rdi)
+	movq	%cr4, %rax
+	movq	%rax, TRANSIT_cr4(%rdi)
+	movq	%cr0, %r10
+	movq	%r10, TRANSIT_cr0(%rdi)
+
+	/*
+	 * Enter the address space of %rsi. Clearing CR4.PGE drops every TLB
+	 * entry, global ones and those of all PCIDs included (Intel SDM 3A,
+	 * 4.10.4.1); both kernels use the same virtual addresses. CR4.PCIDE
+	 * may only be set while the PCID in CR3 is zero (3A, 4.10.1).
+	 */
+.Lenter:
+	movq	TRANSIT_cr4(%rsi), %rdx
+	movq	TRANSIT_cr3(%rsi), %rax
+	movq	TRANSIT_cr0(%rsi), %r9
+	movq	%rdx, %rcx
+	andq	$~(X86_CR4_PGE | X86_CR4_PCIDE), %rcx
+	movq	%rcx, %cr4
+	btl	$X86_CR4_PCIDE_BIT, %edx
+	jc	.Lpcid
+	movq	%rax, %cr3
+.Lentered:
+	movq	%rdx, %cr4
+	cmpq	%r9, %r10
+	jne	.Lcr0
+.Lstack:
+	movq	TRANSIT_rsp(%rsi), %rsp
+	popfq
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbx
+	popq	%rbp
+	ret
+	int3
+
+.Lcr0:
+	movq	%r9, %cr0
+	jmp	.Lstack
+
+.Lpcid:
+	movq	%rax, %r8
+	andq	$~0xfff, %r8
+	btrq	$63, %r8
+	movq	%r8, %cr3
+	btsq	$X86_CR4_PCIDE_BIT, %rcx
+	movq	%rcx, %cr4
+	movq	%rax, %cr3
+	jmp	.Lentered
+
+/*
+ * twinos_abandon - give the CPU back to the leading OS for good
+ *
+ * In:	%rdi	struct twinos_shared, virtual
+ *	%esi	enum twinos_state that the coexisting OS ends in
+ *
+ * May be jumped to from any 64-bit state in which the shared area is mapped
+ * at TWINOS_SHARED_VA, with or without a stack. Does not return.
+ */
+	.balign 16
+SYM_DATA_START(twinos_abandon_start)
+	endbr64
+	cli
+	movl	%esi, SHARED_state(%rdi)
+	leaq	SHARED_leading(%rdi), %rsi
+	movq	%cr0, %r10
+	jmp	.Lenter
+
+/*
+ * twinos_start - first instruction under the launch page table
+ *
+ * "Returned" to by twinos_transit with the registers that the leading kernel
+ * put on the launch stack: %rbp struct twinos_shared, virtual; %rbx entry of
+ * the purgatory, physical.
+ */
+	.balign 16
+SYM_DATA_START(twinos_start_start)
+	movq	%rbp, %rdi
+	xorl	%ebp, %ebp
+	jmp	*%rbx
+SYM_DATA(twinos_transit_end, .byte 0xcc)
