@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The line that says why kexec --twinos refuses. It is noted where the cause
+ * is known and printed once, where the program ends.
+ */
+#include <stdarg.h>
+#include "twinos.h"
+
+static char line[TWINOS_REFUSAL_MAX];
+
+bool twinos_debug;
+
+int refuse(int err, const char *format, ...)
+{
+	va_list args;
+	char *c;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	/* File names and option values may hold anything; a line stays a line. */
+	for (c = line; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return -err;
+}
+
+const char *refusal(void)
+{
+	return line;
+}
+
+void debug(const char *format, ...)
+{
+	va_list args;
+
+	if (!twinos_debug)
+		return;
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * kexec --twinos: load a coexisting OS into a memory window beside the running
+ * one. Everything here works on buffers and on the roots of /proc, /sys and
+ * /etc that it is given, so that it can be tested anywhere; only twinos.c
+ * knows upstream's kexec, and only leading.c makes system calls.
+ *
+ * Functions return 0 or a negative errno. Where the cause of a refusal is
+ * known, refuse() notes one line for people; kexec prints it at the end.
+ */
+#ifndef KEXEC_TWINOS_H
+#define KEXEC_TWINOS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <asm/bootparam.h>
+#include <twinos/abi.h>
+
+/* ---- refuse.c: the one line that says what was wrong and what to do ---- */
+
+#define TWINOS_REFUSAL_MAX 512
+
+/* Note the line (without "kexec: " and newline); returns -err. */
+int refuse(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The line noted last, "" if none. */
+const char *refusal(void);
+/* True after kexec -d: print where everything goes. */
+extern bool twinos_debug;
+void debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- number.c: strict numbers and lists; name is what the option is called ---- */
+
+/* A range of physical addresses, [start, start + size). */
+struct range {
+	uint64_t start;
+	uint64_t size;
+};
+
+static inline uint64_t range_end(const struct range *r)
+{
+	return r->start + r->size;
+}
+
+int parse_number(const char *name, const char *text, uint64_t *value);
+int parse_range(const char *name, const char *text, struct range *range);
+int parse_cpus(const char *name, const char *text, uint32_t *cpus, uint32_t *nr);
+int parse_irqs(const char *name, const char *text, uint32_t *irqs, uint32_t *nr);
+int parse_pci(const char *name, const char *text, struct twinos_pci *pci, uint32_t *nr);
+
+/* ---- options.c: what the user asked for ---- */
+
+/* Where the files of the running system are; "/proc" and so on. */
+struct roots {
+	const char *proc;
+	const char *sys;
+	const char *conf;		/* /etc/twinos.conf */
+};
+
+enum twinos_entry {
+	TWINOS_ENTRY_DEFAULT,
+	TWINOS_ENTRY_DIRECT,		/* unpacked here, entered at its ELF entry */
+	TWINOS_ENTRY_BZIMAGE,		/* entered at its decompressor */
+};
+
+struct share_options {
+	bool has_mem_min, has_mem_max, has_low, has_cpus, has_pci, has_irq;
+	uint64_t mem_min;
+	uint64_t mem_max;		/* as given: last byte, or one past it */
+	struct range low;
+	uint32_t nr_cpus, nr_pci, nr_irqs;
+	uint32_t cpus[TWINOS_MAX_CPUS];
+	struct twinos_pci pci[TWINOS_MAX_PCI];
+	uint32_t irqs[TWINOS_MAX_IRQS];
+};
+
+int share_option(struct share_options *share, const char *name, const char *key,
+		 const char *text);
+int share_defaults(struct share_options *share, const char *path);
+
+/* ---- memory-map.c: what memory there is, and what of it is free ---- */
+
+#define MEMORY_MAP_MAX 1024
+
+struct memory {
+	uint64_t start;
+	uint64_t end;			/* last byte + 1; 0 for 2^64 */
+	char name[48];			/* "System RAM", "Kernel code", ... */
+};
+
+struct memory_map {
+	unsigned int nr;
+	struct memory range[MEMORY_MAP_MAX];
+};
+
+int read_firmware_map(const char *sys, struct memory_map *map);
+int read_used_map(const char *proc, struct memory_map *map);
+int check_free(const char *what, const struct range *r, const struct memory_map *firmware,
+	       const struct memory_map *used);
+int free_run(uint64_t start, const struct memory_map *firmware,
+	     const struct memory_map *used, uint64_t *end);
+int find_window(const struct roots *roots, const struct share_options *options,
+		const struct memory_map *firmware, const struct memory_map *used,
+		struct range *window, struct range *low);
+
+/* ---- bzimage.c, payload.c, vmlinux.c: the image ---- */
+
+struct bzimage {
+	const uint8_t *file;
+	size_t size;
+	struct setup_header header;
+	size_t header_size;		/* bytes of it that the file has */
+	size_t setup_size;		/* boot sector and set-up sectors */
+	const uint8_t *payload;
+	size_t payload_size;
+};
+
+/* The kernel proper: its PT_LOADs laid out as they will be in memory. */
+struct vmlinux {
+	uint8_t *image;
+	uint64_t file_size;		/* bytes of image; the rest of memory_size is zero */
+	uint64_t memory_size;
+	uint64_t entry;			/* offset of the entry point */
+};
+
+int check_bzimage(const char *name, const uint8_t *file, size_t size, struct bzimage *image);
+int unpack_payload(const char *name, const struct bzimage *image, uint8_t **data, size_t *size);
+int read_vmlinux(const char *name, const struct bzimage *image, const uint8_t *elf, size_t size,
+		 struct vmlinux *kernel);
+
+/* ---- placement.c: where everything goes ---- */
+
+struct placement {
+	struct range window;
+	struct range low;		/* size 0: none */
+	struct range kernel;		/* run-time range */
+	struct range load;		/* what is copied: image or bzImage's 32-bit part */
+	struct range initrd;
+	struct range boot_params;
+	struct range command_line;
+	struct range purgatory;
+	uint64_t entry;			/* where the purgatory jumps to */
+	uint64_t need;			/* smallest window that would do */
+	bool direct;
+	bool entry_32bit;
+};
+
+struct sizes {
+	uint64_t initrd;
+	uint64_t command_line;		/* with its NUL */
+	uint64_t purgatory;
+};
+
+int place(const char *name, const struct bzimage *image, const struct vmlinux *kernel,
+	  const struct sizes *sizes, struct placement *p);
+
+/* ---- handover.c: what the coexisting kernel is told ---- */
+
+/* The share segment: a setup_data node whose data is a struct twinos_share. */
+struct share_node {
+	uint64_t next;
+	uint32_t type;
+	uint32_t len;
+	struct twinos_share share;
+};
+
+void fill_share(struct share_node *node, const struct placement *p,
+		const struct share_options *options, uint32_t id);
+void fill_boot_params(struct boot_params *params, const struct bzimage *image,
+		      const struct placement *p, const struct memory_map *firmware);
+unsigned int build_e820(struct boot_e820_entry *table, unsigned int max,
+			const struct range *window, const struct range *low,
+			const struct memory_map *firmware);
+
+/* ---- devices.c: what of the share the running OS uses ---- */
+
+int check_pci(const struct roots *roots, const struct twinos_pci *pci);
+int check_irq(const struct roots *roots, uint32_t irq);
+
+/* ---- leading.c: the running kernel ---- */
+
+bool twinos_leading(const struct roots *roots);
+int check_leading(const struct roots *roots);
+int check_cpus(const struct roots *roots, const struct share_options *options);
+int twinos_state(const struct roots *roots, enum twinos_state *state);
+int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments);
+int twinos_reboot(unsigned int command, uint32_t id);
+int read_text(const char *directory, const char *file, char *buf, size_t size);
+
+/* ---- load.c ---- */
+
+struct segment {			/* as kexec_load(2) has it */
+	const void *buf;
+	size_t bufsz;
+	uint64_t mem;
+	size_t memsz;
+};
+
+#define TWINOS_SEGMENTS_MAX 8
+
+struct request {
+	const char *kernel;		/* file names */
+	const char *initrd;		/* or NULL */
+	const char *command_line;
+	enum twinos_entry entry;
+	bool entry_32bit;
+	uint32_t id;
+	struct share_options share;
+};
+
+struct loaded {
+	struct placement placement;
+	unsigned int nr_segments;
+	struct segment segment[TWINOS_SEGMENTS_MAX];
+	void *owned[8];			/* to be freed */
+	unsigned int nr_owned;
+	struct share_node share;
+};
+
+/* Everything but the system call; release() afterwards whatever it returns. */
+int prepare_load(const struct roots *roots, const struct request *request,
+		 const uint8_t *purgatory, size_t purgatory_size, struct loaded *loaded);
+void release(struct loaded *loaded);
+int read_whole_file(const char *name, uint8_t **data, size_t *size);
+
+/* ---- twinos.c: called by upstream's main() ---- */
+
+bool twinos_requested(int argc, char **argv);
+int twinos_main(int argc, char **argv);
+bool twinos_present(void);
+int twinos_exec(void);
+void twinos_usage(void);
+
+#endif /* KEXEC_TWINOS_H */
