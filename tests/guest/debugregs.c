@@ -46,8 +46,8 @@ int main(int argc, char **argv)
 	int status, i;
 	pid_t pid;
 
-	if (argc != 3)
-		usage("SECONDS SWITCHES (ends when both are reached)");
+	if (argc != 3 && argc != 4)
+		usage("SECONDS SWITCHES [DR7] (ends when both are reached)");
 	end = nanoseconds(CLOCK_MONOTONIC) + number(argv[1]) * 1000000000ull;
 	wanted = number(argv[2]);
 	first = switches();
@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < 4; i++)
 		poke(pid, i, (long)&watched[i]);
 	/* Each enabled locally, on writes (01) of eight bytes (10). */
-	poke(pid, 7, 0x99990055);
+	poke(pid, 7, argc == 4 ? number(argv[3]) : 0x99990055);
 
 	for (traps = 0; ; traps++) {
 		if (ptrace(PTRACE_CONT, pid, NULL, NULL))
