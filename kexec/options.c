@@ -105,16 +105,15 @@ static int conf_line(void *user, const char *section, const char *key, const cha
 int share_defaults(struct share_options *share, const char *path)
 {
 	struct reading r = { .share = share, .path = path };
+	const bool window_given = share->has_mem_min, end_given = share->has_mem_max;
 	int line;
 
-	/* A window belongs together: do not mix an option's with a file's. */
-	if (share->has_mem_min && !share->has_mem_max) {
+	/* A window belongs together: a file's end does not go with an option's start. */
+	if (share->has_mem_min)
 		share->has_mem_max = true;
-		share->mem_max = 0;
-	}
 	line = access(path, F_OK) ? 0 : ini_parse(path, conf_line, &r);
-	if (share->has_mem_max && !share->mem_max)
-		share->has_mem_max = false;
+	if (window_given)
+		share->has_mem_max = end_given;
 	if (r.err)
 		return r.err;
 	if (line < 0)
