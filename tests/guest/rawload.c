@@ -37,7 +37,7 @@ struct image {
 
 static uint64_t window_start, window_end;	/* end: last byte */
 static unsigned char *node_page, *code_page;
-static int cases;
+static int cases, accepted;
 
 static const char *state(void)
 {
@@ -103,8 +103,11 @@ static void refused(const struct image *image, const char *what)
 	int error = load(image);
 
 	cases++;
-	if (!error)
-		failed("%s: loaded", what);
+	if (!error) {
+		printf("rawload: accepted %s\n", what);
+		accepted++;
+		return;
+	}
 	if (strcmp(state(), "loaded"))
 		failed("%s: state is now '%s'", what, state());
 	printf("rawload: refused %s: %s\n", what, strerror(error));
@@ -135,7 +138,6 @@ static void wrong_share_fields(void)
 	WRONG(share.window_size, ~0ull);
 	WRONG(share.window_size, ~0ull - window_start + 1);
 	WRONG(share.window_size, TWINOS_SHARED_SIZE);
-	WRONG(share.low_start, 0x1000);
 	WRONG(share.low_size, 0x10000);
 	WRONG(share.low_size, ~0ull);
 	WRONG(share.kernel_start, 0);
@@ -178,7 +180,6 @@ static void wrong_segments(void)
 		refused(&image, what);				\
 	} while (0)
 
-	WRONG(image.count = 0, "no segment");
 	WRONG(image.count = 1; image.segments[0] = image.segments[1], "no share segment");
 	WRONG(image.segments[1].mem = (void *)window_start, "a segment over the shared area");
 	WRONG(image.segments[1].mem = (void *)(window_start + TWINOS_TRANSIT_OFFSET),
@@ -265,5 +266,7 @@ int main(int argc, char **argv)
 	error = control(TWINOS_REBOOT_UNLOAD);
 	if (error || strcmp(state(), "empty"))
 		failed("unload: %s, state '%s'", strerror(error), state());
+	if (accepted)
+		failed("%d of %d wrong images accepted", accepted, cases);
 	ok("%d wrong images refused", cases);
 }
