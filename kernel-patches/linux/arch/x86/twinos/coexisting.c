@@ -238,10 +238,20 @@ static int __init enter_running(void)
 }
 late_initcall_sync(enter_running);
 
+/*
+ * Instead of reading firmware tables. Not before this point: setup_arch() takes
+ * an absent ACPI for a broken PC without interrupts when it looks earlier.
+ */
+static void __init no_firmware_tables(void)
+{
+	disable_acpi();
+	twinos_yield_early();
+}
+
 static void __init set_platform(void)
 {
 	x86_init.resources.probe_roms		= twinos_yield_early;
-	x86_init.resources.dmi_setup		= twinos_yield_early;
+	x86_init.resources.dmi_setup		= no_firmware_tables;
 	x86_init.mpparse.setup_ioapic_ids	= twinos_yield_early;
 	x86_init.mpparse.find_mptable		= twinos_yield_early;
 	x86_init.mpparse.early_parse_smp_cfg	= twinos_yield_early;
@@ -291,7 +301,6 @@ static void __init set_platform(void)
 	setup_clear_cpu_cap(X86_FEATURE_PERFCTR_CORE);
 	hardlockup_detector_disable();
 	pci_probe = PCI_PROBE_NOEARLY | PCI_NOASSIGN_ROMS | PCI_NOASSIGN_BARS;
-	disable_acpi();
 #ifdef CONFIG_SERIAL_8250
 	serial8250_set_isa_configurator(serial_fixup);
 #endif

@@ -277,6 +277,9 @@ int twinos_launch(u64 now)
 	err = -EOPNOTSUPP;
 	if (!twinos_state_valid())
 		goto fail;
+	local_irq_disable();
+	twinos_map_shared(share->window_start);
+	local_irq_enable();
 	err = twinos_timer_init(tsc_khz, (u64)lapic_timer_period * HZ);
 	if (!err)
 		err = twinos_vectors_init();
@@ -290,7 +293,6 @@ int twinos_launch(u64 now)
 	twinos_image.loaded = false;
 	launched = true;
 	local_irq_disable();
-	twinos_map_shared(share->window_start);
 	twinos_shared()->enter_tsc = rdtsc();
 	twinos_first_switch();
 	twinos_shared()->first_return_tsc = rdtsc();

@@ -253,10 +253,12 @@ static __always_inline void load_segments(void)
 	/*
 	 * From here on per-CPU data is ours. LTR marks the TSS descriptor
 	 * busy, which faults if it is already, and is a write to the GDT,
-	 * which the kernel keeps read-only but for this alias.
+	 * which the kernel keeps read-only but for this alias. A kernel
+	 * that has just begun to boot has no TSS and no LDT yet: what it
+	 * saved were the selectors of the leading OS.
 	 */
 	gdt = get_current_gdt_rw();
-	if (likely(cpu_state.tr)) {
+	if (likely(((tss_desc *)&gdt[GDT_ENTRY_TSS])->p)) {
 		direct.size = GDT_SIZE - 1;
 		direct.address = (unsigned long)gdt;
 		native_load_gdt(&direct);
@@ -264,7 +266,7 @@ static __always_inline void load_segments(void)
 		asm volatile("ltr %w0" : : "r" (cpu_state.tr));
 	}
 	native_load_gdt(&cpu_state.gdt);
-	asm volatile("lldt %w0" : : "r" (cpu_state.ldt));
+	asm volatile("lldt %w0" : : "r" (gdt[GDT_ENTRY_LDT].p ? cpu_state.ldt : 0));
 
 	asm volatile("mov %0, %%ss" : : "r" (__KERNEL_DS));
 	savesegment(ds, ds);

@@ -452,7 +452,7 @@ int twinos_vectors_init(void)
 	irq = irq_alloc_desc(numa_node_id());
 	if (irq < 0)
 		return irq;
-	irq_set_handler(irq, foreign_interrupt);
+	irq_set_chip_and_handler(irq, &dummy_irq_chip, foreign_interrupt);
 	irq_modify_status(irq, IRQ_NOREQUEST, IRQ_NOPROBE);
 
 	if (twinos_role == TWINOS_COEXISTING) {
