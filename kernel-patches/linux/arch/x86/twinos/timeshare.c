@@ -212,7 +212,7 @@ static void switch_os(bool idle)
 	struct twinos_shared *shared = twinos_shared();
 	struct twinos_side *me = twinos_me();
 	struct twinos_side *other = twinos_other();
-	u64 left, now, cost;
+	u64 left, now, cost, away;
 	u32 irr;
 
 	left = rdtsc();
@@ -245,13 +245,17 @@ static void switch_os(bool idle)
 		me->switch_max = cost;
 	me->switch_sum += cost;
 	me->resumed++;
-	if (now - left > me->away_max && !idle)
-		me->away_max = now - left;
 
+	/* An idle OS is away only from its next event on. */
+	away = now - left;
+	if (idle)
+		away = now > me->wake_tsc ? now - max(left, me->wake_tsc) : 0;
+	if (away > me->away_max)
+		me->away_max = away;
 	if (unlikely(twinos_role == TWINOS_LEADING)) {
 		if (shared->state == TWINOS_STARTING &&
-		    now - left > launch_away_max)
-			launch_away_max = now - left;
+		    away > launch_away_max)
+			launch_away_max = away;
 		if (!other_alive()) {
 			timesharing = false;
 			turn_end = U64_MAX;
