@@ -5,8 +5,6 @@
  */
 #include "guest.h"
 
-#include <sys/mman.h>
-
 static uint64_t value(uint64_t index, uint64_t salt)
 {
 	return (index + salt) * 0x9e3779b97f4a7c15ull;

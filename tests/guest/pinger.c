@@ -9,8 +9,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
-#include <sched.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -57,7 +55,6 @@ static int reply(int fd, uint16_t id, uint16_t sequence)
 int main(int argc, char **argv)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
-	struct sched_param priority = { .sched_priority = 10 };
 	struct timeval patience = { .tv_sec = 2 };
 	struct { struct icmphdr header; char data[56]; } request = { 0 };
 	static uint64_t ticks[MAX_COUNT];
@@ -76,9 +73,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		failed("socket: %s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (sched_setscheduler(0, SCHED_FIFO, &priority))
-		failed("sched_setscheduler: %s", strerror(errno));
-	mlockall(MCL_CURRENT);
+	run_first(20);
 
 	for (i = 0; i < count; i++) {
 		request.header.type = ICMP_ECHO;

@@ -9,9 +9,7 @@
 
 #include <linux/kexec.h>
 #include <linux/reboot.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "twinos/abi.h"

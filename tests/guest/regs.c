@@ -15,8 +15,6 @@
 #include <asm/prctl.h>
 #include <cpuid.h>
 #include <stddef.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
 #define GPRS		15		/* all but RSP: that one is held apart */
 #define FLAGS_HELD	0x40401		/* AC, DF, CF: not touched by the spin */

@@ -8,8 +8,6 @@
  */
 #include "guest.h"
 
-#include <sys/mman.h>
-
 #define MAX_INTERVALS	100000
 
 static inline void unit_of_work(void)
