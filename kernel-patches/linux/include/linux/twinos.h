@@ -14,11 +14,12 @@ struct kexec_segment;
 
 #ifdef CONFIG_TWINOS
 int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
-		      struct kexec_segment __user *segments);
+		      struct kexec_segment __user *segments, unsigned long flags);
 int twinos_reboot(unsigned int cmd, unsigned long id);
 #else
 static inline int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
-				    struct kexec_segment __user *segments)
+				    struct kexec_segment __user *segments,
+				    unsigned long flags)
 {
 	return -EINVAL;
 }

@@ -13,6 +13,7 @@
 #include <linux/kexec.h>
 #include <linux/nmi.h>
 #include <linux/panic_notifier.h>
+#include <linux/pm.h>
 #include <linux/reboot.h>
 #include <linux/serial_8250.h>
 #include <linux/time64.h>
@@ -290,6 +291,7 @@ static void __init set_platform(void)
 	machine_ops.halt			= end_halt;
 	machine_ops.power_off			= end_power_off;
 	machine_ops.shutdown			= end_shutdown;
+	pm_power_off				= end_power_off;
 #ifdef CONFIG_CRASH_DUMP
 	machine_ops.crash_shutdown		= end_crash;
 #endif

@@ -55,7 +55,8 @@ static int take_pins(const struct twinos_share *share)
 			err = -EINVAL;
 			goto fail;
 		}
-		err = request_irq(irq, pin_interrupt, IRQF_NO_AUTOEN, "twinos", &pin_irqs);
+		err = request_irq(irq, pin_interrupt, IRQF_NO_AUTOEN | IRQF_PROBE_SHARED,
+				  "twinos", &pin_irqs);
 		if (err) {
 			pr_err("interrupt pin %u is in use\n", gsi);
 			goto fail;
@@ -122,8 +123,17 @@ int twinos_share_check(const struct twinos_share *share)
 		return -EINVAL;
 	if (share->low_size && !inside(share->low_start, share->low_size, PAGE_SIZE, SZ_1M))
 		return -EINVAL;
+	if (!inside(share->kernel_start, share->kernel_size,
+		    share->window_start, share->window_size) ||
+	    (share->initrd_size &&
+	     !inside(share->initrd_start, share->initrd_size,
+		     share->window_start, share->window_size)))
+		return -EINVAL;
+	if (share->id != TWINOS_ID_DEFAULT ||
+	    share->flags & ~(TWINOS_SHARE_DIRECT | TWINOS_SHARE_ENTRY32))
+		return -EINVAL;
 	if (share->nr_cpus > TWINOS_MAX_CPUS || share->nr_pci > TWINOS_MAX_PCI ||
-	    share->nr_irqs > TWINOS_MAX_IRQS || !share->id)
+	    share->nr_irqs > TWINOS_MAX_IRQS)
 		return -EINVAL;
 	for (i = 0; i < share->nr_irqs; i++)
 		if (!share->irqs[i] || share->irqs[i] >= 1024)
@@ -143,8 +153,11 @@ static int find_share(const struct kexec_segment *segments, unsigned long nr,
 			continue;
 		if (copy_from_user(&header, segments[i].buf, sizeof(header)))
 			return -EFAULT;
-		if (header.type != SETUP_TWINOS || header.len < sizeof(*share))
+		if (header.type != SETUP_TWINOS)
 			continue;
+		if (header.len < sizeof(*share) ||
+		    header.len > PAGE_SIZE - sizeof(header))
+			return -EINVAL;
 		if (copy_from_user(share, segments[i].buf + sizeof(header), sizeof(*share)))
 			return -EFAULT;
 		if (twinos_share_check(share) ||
@@ -268,13 +281,14 @@ out:
  * @entry: physical address of the purgatory's first instruction
  * @nr_segments: 0 to unload
  * @usegments: as for kexec_load()
+ * @flags: KEXEC_TWINOS and the architecture, nothing else
  *
  * Returns 0, EPERM, EBUSY (one is running), EINVAL (malformed),
  * EADDRNOTAVAIL (memory that is not free), EFAULT, ENOMEM, ENODEV, EOPNOTSUPP
  * or what taking a device returned. An image loaded before is kept on errors.
  */
 int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
-		      struct kexec_segment __user *usegments)
+		      struct kexec_segment __user *usegments, unsigned long flags)
 {
 	struct kexec_segment *segments;
 	int err;
@@ -289,7 +303,10 @@ int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
 		return err;
 	if (twinos_off || twinos_role != TWINOS_LEADING)
 		return -EOPNOTSUPP;
-	if (nr_segments > KEXEC_SEGMENT_MAX)
+	if (nr_segments > KEXEC_SEGMENT_MAX ||
+	    (flags & ~KEXEC_ARCH_MASK) != KEXEC_TWINOS ||
+	    ((flags & KEXEC_ARCH_MASK) != KEXEC_ARCH &&
+	     (flags & KEXEC_ARCH_MASK) != KEXEC_ARCH_DEFAULT))
 		return -EINVAL;
 	segments = memdup_array_user(usegments, nr_segments, sizeof(segments[0]));
 	if (IS_ERR(segments))

@@ -238,13 +238,15 @@ static void switch_os(bool idle)
 	set_turn_end(now);
 	program_timer(now);
 
-	cost = rdtsc() - other->switch_tsc;
-	if (cost < me->switch_min)
-		me->switch_min = cost;
-	if (cost > me->switch_max)
-		me->switch_max = cost;
-	me->switch_sum += cost;
-	me->resumed++;
+	if (likely(other_alive())) {
+		cost = rdtsc() - other->switch_tsc;
+		if (cost < me->switch_min)
+			me->switch_min = cost;
+		if (cost > me->switch_max)
+			me->switch_max = cost;
+		me->switch_sum += cost;
+		me->resumed++;
+	}
 
 	/* An idle OS is away only from its next event on. */
 	away = now - left;
