@@ -51,7 +51,7 @@ void twinos_usage(void)
 	       "                           decompressor (always with --entry-32bit).\n");
 }
 
-/** twinos_requested() - is --twinos among the options? Leaves getopt as it was. */
+/** twinos_requested() - is one of ours among the options? Leaves getopt as it was. */
 bool twinos_requested(int argc, char **argv)
 {
 	bool found = false;
@@ -60,7 +60,7 @@ bool twinos_requested(int argc, char **argv)
 	opterr = 0;
 	optind = 1;
 	while ((opt = getopt_long(argc, argv, short_options, all_options, NULL)) != -1)
-		if (opt == OPT_TWINOS)
+		if (opt >= OPT_TWINOS && opt < OPT_ARCH_MAX)
 			found = true;
 	opterr = 1;
 	optind = 1;
@@ -204,7 +204,7 @@ static int parse_command(int argc, char **argv, struct command *c)
 	struct request *r = &c->request;
 	const char *append = NULL;
 	char *base = NULL;
-	bool reuse = false;
+	bool reuse = false, twinos = false;
 	int opt, err;
 
 	*c = (struct command){ .request.id = TWINOS_ID_DEFAULT };
@@ -215,12 +215,15 @@ static int parse_command(int argc, char **argv, struct command *c)
 		if (opt == '?' || opt == ':')
 			return refuse(EINVAL, "%s is not an option of kexec or lacks its value; see kexec --help",
 				      argv[optind - 1]);
+		twinos |= opt == OPT_TWINOS;
 		err = take_option(c, opt, &append, &reuse);
 		if (err == -EINVAL && !*refusal())
 			err = refuse(EINVAL, "%s is not understood", argv[optind - 1]);
 		if (err)
 			return err;
 	}
+	if (!twinos)
+		return refuse(EINVAL, "options for a coexisting OS need --twinos; give it, or leave them out");
 	if (r->entry_32bit && r->entry == TWINOS_ENTRY_DIRECT)
 		return refuse(EINVAL, "--entry-32bit cannot be combined with --twinos-entry=direct: the kernel itself has a 64-bit entry only");
 	if (c->action == ACTION_NONE)
