@@ -171,6 +171,50 @@ static void print_json_members(const char *text, const char *separator)
 	}
 }
 
+/*
+ * The share as a JSON object. What there can be several of is an array, whether
+ * there are any or not.
+ */
+static void print_json_share(const char *text)
+{
+	static const char * const lists[] = { "cpu", "pci", "irq" };
+	const char *line, *separator;
+	size_t i, key, length;
+
+	putchar('{');
+	separator = "";
+	for (line = text; *line; line += length + (line[length] == '\n')) {
+		length = strcspn(line, "\n");
+		key = strcspn(line, " \n");
+		for (i = 0; i < 3; i++) {
+			if (key == 3 && !strncmp(line, lists[i], key))
+				break;
+		}
+		if (i < 3 || key + 1 > length)
+			continue;
+		fputs(separator, stdout);
+		separator = ",";
+		print_json_string(line, key);
+		putchar(':');
+		print_json_value(line + key + 1, length - key - 1);
+	}
+	for (i = 0; i < 3; i++) {
+		printf("%s\"%s\":[", separator, lists[i]);
+		separator = "";
+		for (line = text; *line; line += length + (line[length] == '\n')) {
+			length = strcspn(line, "\n");
+			if (length < 5 || strncmp(line, lists[i], 3) || line[3] != ' ')
+				continue;
+			fputs(separator, stdout);
+			separator = ",";
+			print_json_value(line + 4, length - 4);
+		}
+		putchar(']');
+		separator = ",";
+	}
+	puts("}");
+}
+
 /* Number behind "key " at the start of a line of the statistics; 0 if none. */
 static uint64_t statistic(const char *stats, const char *key)
 {
@@ -271,6 +315,8 @@ static void run_status(const struct options *options)
 
 	if (!leading && options->os)
 		die(EXIT_REFUSED, "this is a coexisting OS: it knows of no other by number");
+	if (options->os)
+		free(read_os(options->os, "state"));	/* there at all? */
 	if (options->json) {
 		printf("{\"role\":");
 		print_json_string(role, strlen(role));
@@ -338,9 +384,7 @@ static void run_share(const struct options *options)
 	char *text = read_os(wanted_os(options), "share");
 
 	if (options->json) {
-		putchar('{');
-		print_json_members(text, "");
-		puts("}");
+		print_json_share(text);
 	} else {
 		fputs(text, stdout);
 	}
