@@ -455,7 +455,7 @@ static void show_or_set(const struct options *options, const char *name, const c
 
 static void run_slice(const struct options *options)
 {
-	show_or_set(options, "slice_us", "slice (microseconds)", 1, 10000000);
+	show_or_set(options, "slice_us", "slice (microseconds)", 100, 1000000);
 }
 
 static void run_weight(const struct options *options)
