@@ -75,7 +75,7 @@ int check_bzimage(const char *name, const uint8_t *file, size_t size, struct bzi
 	 * syssize counts 16-byte paragraphs of the protected-mode part. What
 	 * follows it is a CRC or a signature; what is missing is truncation.
 	 */
-	if (!h->syssize || (uint64_t)h->syssize * 16 > protected_size + 15)
+	if (!h->syssize || (uint64_t)h->syssize * 16 > protected_size)
 		return refuse_image(name, "truncated: it is shorter than its set-up header says");
 	end = (uint64_t)h->payload_offset + h->payload_length;
 	if (h->payload_offset < 0x200 || h->payload_length < 32 ||

@@ -161,7 +161,7 @@ int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments)
 	case EOPNOTSUPP:
 		return refuse(EOPNOTSUPP, "the running kernel cannot have a coexisting OS of this kind; see dmesg");
 	case EINVAL:
-		return refuse(EINVAL, "the running kernel rejects the image or the share; see dmesg, and build kernel and kexec from the same source");
+		return refuse(EINVAL, "the running kernel rejects the share or the image; see dmesg");
 	default:
 		return refuse(errno, "loading failed: %s; see dmesg", strerror(errno));
 	}

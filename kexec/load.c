@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "twinos.h"
-#include "../../purgatory/twinos/parameters.h"
+#include "parameters.h"
 
 #define FILE_MAX (4ull << 30)
 

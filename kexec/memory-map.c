@@ -175,13 +175,17 @@ int check_free(const char *what, const struct range *r, const struct memory_map 
 	const struct memory *user = user_of(r->start, end, used);
 	uint64_t ram = ram_end(r->start, firmware);
 
+	if (end <= r->start)
+		return refuse(ERANGE,
+			      "%s from %#" PRIx64 " on wraps around the end of the address space; choose another range",
+			      what, r->start);
 	if (ram < end)
 		return refuse(EADDRNOTAVAIL,
 			      "%s %#" PRIx64 "-%#" PRIx64 " is not RAM from %#" PRIx64 " on; choose another range",
 			      what, r->start, end - 1, ram);
 	if (user)
 		return refuse(EADDRNOTAVAIL,
-			      "%s %#" PRIx64 "-%#" PRIx64 " is in use by the running OS (%s at %#" PRIx64 "); boot it with twinos=%" PRIu64 "%s@%#" PRIx64,
+			      "%s %#" PRIx64 "-%#" PRIx64 " (%s at %#" PRIx64 ") is in use by the running OS; boot it with twinos=%" PRIu64 "%s@%#" PRIx64,
 			      what, r->start, end - 1, user->name, user->start,
 			      r->size >> (r->size & 0xfffff ? 10 : 20),
 			      r->size & 0xfffff ? "K" : "M", r->start);

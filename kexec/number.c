@@ -172,7 +172,7 @@ int parse_irqs(const char *name, const char *text, uint32_t *irqs, uint32_t *nr)
 
 	*nr = 0;
 	do {
-		if (scan(&s, 10, &pin))
+		if (scan(&s, 10, &pin) || (*s && *s != ','))
 			return refuse_list(name, text, form);
 		if (pin >= 1024)
 			return refuse(EINVAL, "%s=%s: there is no interrupt pin above 1023",

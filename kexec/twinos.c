@@ -13,7 +13,7 @@
 #include "../kexec.h"
 #include <arch/options.h>
 #include "twinos.h"
-#include "../../purgatory/twinos/parameters.h"
+#include "parameters.h"
 
 extern const uint8_t twinos_purgatory[], twinos_purgatory_end[];
 
@@ -86,7 +86,7 @@ static int share_option_once(struct share_options *share, bool given, const char
 	if (given)
 		return refuse(EINVAL, "%s is given twice", name);
 	if (!*optarg)
-		return refuse(EINVAL, "%s is empty; give a value or leave it out", name);
+		return refuse(EINVAL, "%s= is empty; give a value or leave it out", name);
 	return share_option(share, name, key, optarg);
 }
 
@@ -248,6 +248,23 @@ static int parse_command(int argc, char **argv, struct command *c)
 	return 0;
 }
 
+/*
+ * Only the kernel knows which pins there are, and EINVAL from it is most often
+ * one that is not.
+ */
+static int refuse_pins(const struct twinos_share *share)
+{
+	char list[8 * TWINOS_MAX_IRQS] = "";
+	size_t used = 0;
+	uint32_t i;
+
+	for (i = 0; i < share->nr_irqs; i++)
+		used += snprintf(list + used, sizeof(list) - used, "%s%u", i ? "," : "",
+				 share->irqs[i]);
+	return refuse(EINVAL, "the running kernel rejects the share, perhaps there is no interrupt pin among %s; see dmesg",
+		      list);
+}
+
 static int load(const struct request *r)
 {
 	enum twinos_state state;
@@ -267,6 +284,8 @@ static int load(const struct request *r)
 	if (!err)
 		err = twinos_kexec_load(l.placement.purgatory.start + PURGATORY_ENTRY,
 					l.nr_segments, l.segment);
+	if (err == -EINVAL && l.share.share.nr_irqs)
+		err = refuse_pins(&l.share.share);
 	release(&l);
 	return err;
 }

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/* PCI functions and interrupt pins: what the running OS has in use. */
+#include <string.h>
+#include "tree.h"
+
+static struct tree t;
+
+static int setup(void **state)
+{
+	(void)state;
+	tree__create(&t);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	tree__remove(&t);
+	return 0;
+}
+
+/* A function with the given class and a list of capabilities. */
+static void add_pci(const char *bdf, unsigned int class, const uint8_t *capabilities)
+{
+	uint8_t config[256] = { 0x34, 0x12 }, at = 0x40;
+	char path[128], target[128];
+
+	if (*capabilities) {
+		config[6] = 0x10;
+		config[0x34] = at;
+	}
+	for (; *capabilities; capabilities++, at += 16) {
+		config[at] = *capabilities;
+		config[at + 1] = capabilities[1] ? at + 16 : 0;
+	}
+	snprintf(path, sizeof(path), "sys/devices/pci0000:00/%s/config", bdf);
+	tree__bytes(&t, path, config, sizeof(config));
+	snprintf(path, sizeof(path), "sys/devices/pci0000:00/%s/class", bdf);
+	tree__file(&t, path, "0x%06x\n", class);
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s", bdf);
+	snprintf(target, sizeof(target), "sys/devices/pci0000:00/%s", bdf);
+	tree__link(&t, path, target);
+}
+
+static const uint8_t msix[] = { 0x09, 0x11, 0 }, msi[] = { 0x05, 0 }, intx[] = { 0x09, 0x01, 0 };
+
+static int check(const char *bdf)
+{
+	struct twinos_pci pci;
+	uint32_t nr;
+
+	assert_int_equal(parse_pci("--twinos-pci", bdf, &pci, &nr), 0);
+	return check_pci(&t.roots, &pci);
+}
+
+static void add_disk(void)
+{
+	add_pci("0000:00:04.0", 0x010000, msix);
+	tree__file(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/dev", "254:16\n");
+	tree__file(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/vdb1/dev",
+		   "254:17\n");
+	tree__folder(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/holders");
+	tree__folder(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/vdb1/holders");
+	tree__link(&t, "sys/class/block/vdb",
+		   "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb");
+	tree__link(&t, "sys/class/block/vdb1",
+		   "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/vdb1");
+	tree__file(&t, "proc/self/mountinfo", "22 1 0:21 / /proc rw - proc proc rw\n");
+	tree__file(&t, "proc/swaps", "Filename Type Size Used Priority\n");
+}
+
+static void kinds(void **state)
+{
+	(void)state;
+	add_pci("0000:00:04.0", 0x010000, msix);
+	add_pci("0000:00:05.0", 0x020000, msi);
+	add_pci("0000:00:06.0", 0x020000, intx);
+	add_pci("0000:00:07.0", 0x020000, (const uint8_t *)"");
+	add_pci("0000:00:08.0", 0x060400, msi);
+	add_pci("0000:00:1f.0", 0x060100, msi);
+	assert_int_equal(check("00:04.0"), 0);
+	assert_int_equal(check("00:05.0"), 0);
+	assert_refused(check("00:06.0"), "PCI function 0000:00:06.0 has neither MSI nor MSI-X");
+	assert_refused(check("00:07.0"), "neither MSI nor MSI-X");
+	assert_refused(check("00:08.0"), "is a bridge");
+	assert_refused(check("00:1f.0"), "is a bridge");
+	assert_refused(check("07:00.0"), "PCI function 0000:07:00.0 does not exist");
+}
+
+/* A list that goes round and round, and one that points nowhere. */
+static void damaged_capabilities(void **state)
+{
+	uint8_t config[256] = { 0 };
+
+	(void)state;
+	add_pci("0000:00:04.0", 0x010000, intx);
+	config[6] = 0x10;
+	config[0x34] = 0x40;
+	config[0x40] = 1;
+	config[0x41] = 0x40;
+	tree__bytes(&t, "sys/devices/pci0000:00/0000:00:04.0/config", config, 256);
+	assert_refused(check("00:04.0"), "neither MSI nor MSI-X");
+	config[0x41] = 0xfc;
+	config[0xfd] = 0xff;
+	tree__bytes(&t, "sys/devices/pci0000:00/0000:00:04.0/config", config, 256);
+	assert_refused(check("00:04.0"), "neither MSI nor MSI-X");
+	tree__bytes(&t, "sys/devices/pci0000:00/0000:00:04.0/config", config, 20);
+	assert_refused(check("00:04.0"), "neither MSI nor MSI-X");
+	tree__bytes(&t, "sys/devices/pci0000:00/0000:00:04.0/config", config, 0);
+	assert_refused(check("00:04.0"), "neither MSI nor MSI-X");
+}
+
+static void held_already(void **state)
+{
+	(void)state;
+	tree__file(&t, "sys/kernel/twinos/os1/share",
+		   "window 0x100000-0xfffffff\npci 0000:00:04.0\npci 0000:00:05.0\nirq 3\n");
+	assert_int_equal(check("00:04.0"), 0);
+	assert_int_equal(check("00:05.0"), 0);
+	assert_refused(check("00:06.0"), "does not exist");
+}
+
+static void disks(void **state)
+{
+	(void)state;
+	add_disk();
+	assert_int_equal(check("00:04.0"), 0);
+	tree__file(&t, "proc/self/mountinfo",
+		   "22 1 0:21 / /proc rw - proc proc rw\n"
+		   "30 1 254:16 / /mnt/disk rw,relatime shared:1 - ext4 /dev/vdb rw\n");
+	assert_refused(check("00:04.0"),
+		       "0000:00:04.0 (vdb) is in use: it is mounted on /mnt/disk; umount it first");
+	tree__file(&t, "proc/self/mountinfo",
+		   "30 1 254:17 / /mnt rw - ext4 /dev/root rw\n");
+	assert_refused(check("00:04.0"), "(vdb1) is in use: it is mounted on /mnt");
+	/* btrfs has a device number of its own. */
+	tree__file(&t, "proc/self/mountinfo", "30 1 0:33 / /data rw - btrfs /dev/vdb1 rw\n");
+	assert_refused(check("00:04.0"), "(vdb1) is in use: it is mounted on /data");
+	tree__file(&t, "proc/self/mountinfo", "30 1 254:160 / /data rw - ext4 /dev/vdb10 rw\n");
+	assert_int_equal(check("00:04.0"), 0);
+}
+
+static void swap_space(void **state)
+{
+	(void)state;
+	add_disk();
+	tree__file(&t, "proc/swaps",
+		   "Filename Type Size Used Priority\n/dev/vdb1 partition 1 0 -2\n");
+	assert_refused(check("00:04.0"), "(vdb1) is in use: it is swap space; swapoff /dev/vdb1");
+}
+
+static void holders(void **state)
+{
+	(void)state;
+	add_disk();
+	tree__folder(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/vdb1/holders/dm-0");
+	assert_refused(check("00:04.0"), "(vdb1) is in use: dm-0 is built on it");
+}
+
+static void interfaces(void **state)
+{
+	(void)state;
+	add_pci("0000:00:05.0", 0x020000, msix);
+	tree__file(&t, "sys/devices/pci0000:00/0000:00:05.0/virtio3/net/eth1/flags", "0x1002\n");
+	tree__link(&t, "sys/class/net/eth1",
+		   "sys/devices/pci0000:00/0000:00:05.0/virtio3/net/eth1");
+	assert_int_equal(check("00:05.0"), 0);
+	tree__file(&t, "sys/devices/pci0000:00/0000:00:05.0/virtio3/net/eth1/flags", "0x1003\n");
+	assert_refused(check("00:05.0"),
+		       "0000:00:05.0 (eth1) is in use: the interface is up; ip link set eth1 down first");
+	/* Somebody else's interface: 00:05.0 is no prefix of it. */
+	add_pci("0000:00:05.1", 0x020000, msix);
+	assert_int_equal(check("00:05.1"), 0);
+}
+
+static void pins(void **state)
+{
+	(void)state;
+	tree__machine(&t, "q35-twinos");
+	assert_int_equal(check_irq(&t.roots, 3), 0);
+	assert_int_equal(check_irq(&t.roots, 11), 0);
+	assert_refused(check_irq(&t.roots, 4), "interrupt pin 4 is in use by the running OS (ttyS0)");
+	assert_refused(check_irq(&t.roots, 9), "(acpi)");
+	/* The timer is interrupt 0 on pin 2. */
+	assert_refused(check_irq(&t.roots, 2), "(timer)");
+	tree__file(&t, "proc/interrupts",
+		   "           CPU0       CPU1\n"
+		   "  3:          0          7   IO-APIC   3-edge      twinos\n"
+		   "  5:          0          7   IO-APIC   5-fasteoi\n"
+		   " 16:          0          7   IO-APIC  16-fasteoi   ehci_hcd:usb1, i801_smbus\n");
+	assert_int_equal(check_irq(&t.roots, 3), 0);
+	assert_int_equal(check_irq(&t.roots, 5), 0);
+	assert_int_equal(check_irq(&t.roots, 6), 0);
+	assert_refused(check_irq(&t.roots, 16), "(ehci_hcd:usb1, i801_smbus)");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		TEST(kinds), TEST(damaged_capabilities), TEST(held_already), TEST(disks),
+		TEST(swap_space), TEST(holders), TEST(interfaces), TEST(pins),
+	};
+
+	return cmocka_run_group_tests_name("devices", tests, NULL, NULL);
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Windows on recorded machines: what is free, what is in use and by whom. */
+#include <string.h>
+#include "tree.h"
+
+static struct memory_map firmware, used;
+
+struct machine {
+	struct tree t;
+	struct share_options options;
+	struct range window, low;
+};
+
+static void open_machine(struct machine *m, const char *name)
+{
+	memset(m, 0, sizeof(*m));
+	tree__create(&m->t);
+	tree__machine(&m->t, name);
+	assert_int_equal(read_firmware_map(m->t.sys, &firmware), 0);
+	assert_int_equal(read_used_map(m->t.proc, &used), 0);
+}
+
+static int find(struct machine *m, uint64_t min, uint64_t max, const char *low)
+{
+	memset(&m->options, 0, sizeof(m->options));
+	m->options.has_mem_min = min != 0;
+	m->options.mem_min = min;
+	m->options.has_mem_max = max != 0;
+	m->options.mem_max = max;
+	if (low) {
+		assert_int_equal(parse_range("--twinos-low", low, &m->options.low), 0);
+		m->options.has_low = true;
+	}
+	return find_window(&m->t.roots, &m->options, &firmware, &used, &m->window, &m->low);
+}
+
+static void withheld(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	open_machine(&m, "q35-twinos");
+	/* Without an end: up to where the leading kernel's memory begins. */
+	assert_int_equal(find(&m, 0x100000, 0, NULL), 0);
+	assert_int_equal(m.window.start, 0x100000);
+	assert_int_equal(range_end(&m.window), 0x10000000);
+	assert_int_equal(m.low.start, 0x80000);		/* from twinos=,low= */
+	assert_int_equal(m.low.size, 0x10000);
+	/* Without anything: the window that was withheld. */
+	assert_int_equal(find(&m, 0, 0, NULL), 0);
+	assert_int_equal(m.window.start, 0x100000);
+	assert_int_equal(m.window.size, 0xff00000);
+	/* A part of it, by last byte and by end. */
+	assert_int_equal(find(&m, 0x4000000, 0x7ffffff, NULL), 0);
+	assert_int_equal(m.window.size, 0x4000000);
+	assert_int_equal(find(&m, 0x4000000, 0x8000000, NULL), 0);
+	assert_int_equal(m.window.size, 0x4000000);
+	assert_int_equal(find(&m, 0, 0x7ffffff, NULL), 0);
+	assert_int_equal(range_end(&m.window), 0x8000000);
+	assert_int_equal(find(&m, 0x100000, 0, "32K@0x84000"), 0);
+	assert_int_equal(m.low.start, 0x84000);
+	tree__remove(&m.t);
+}
+
+static void refused(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	open_machine(&m, "q35-twinos");
+	assert_refused(find(&m, 0x8000000, 0x4000000, NULL), "--mem-max=0x4000000 is not above");
+	assert_refused(find(&m, 0x8000000, 0x8000000, NULL), "is not above");
+	assert_refused(find(&m, 0, 0xfff, NULL), "below the window");
+	assert_refused(find(&m, 0x20000000, 0, NULL),
+		       "(System RAM at 0x10000000) is in use by the running OS; boot it with twinos=");
+	assert_refused(find(&m, 0x100000, 0x1fffffff, NULL), "is in use by the running OS");
+	/* The innermost user is named. */
+	assert_refused(find(&m, 0x10000000, 0x10000fff, NULL), "(Kernel code at 0x10000000)");
+	assert_refused(find(&m, 0x10000000000, 0, NULL), "is not RAM");
+	assert_refused(find(&m, 0xa0000, 0xbffff, NULL), "is not RAM from 0xa0000");
+	assert_refused(find(&m, 0xb0000000, 0xb7ffffff, NULL), "is not RAM");
+	assert_refused(find(&m, 0x30000000, 0x4fffffff, NULL), "is not RAM from 0x3ff");
+	assert_refused(find(&m, 0xfffffffffffff000, 0, NULL), "wraps");
+	assert_refused(find(&m, 0xffffffffffffe000, UINT64_MAX, NULL), "wraps");
+	assert_refused(find(&m, 0x100000, 0, "64K@0x10000"), "the low slice 0x10000-0x1ffff (System RAM");
+	assert_refused(find(&m, 0x100000, 0, "64K@0xa0000"), "is not RAM");
+	tree__remove(&m.t);
+}
+
+static void plain_memmap(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	open_machine(&m, "q35-memmap");
+	assert_int_equal(find(&m, 0x100000, 0, "64K@0x80000"), 0);
+	assert_int_equal(range_end(&m.window), 0x10000000);
+	assert_int_equal(m.low.size, 0x10000);
+	assert_int_equal(find(&m, 0x100000, 0, NULL), 0);
+	assert_int_equal(m.low.size, 0);
+	assert_refused(find(&m, 0, 0, NULL), "no window is known; give --mem-min");
+	tree__remove(&m.t);
+}
+
+static void several_windows(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	open_machine(&m, "q35-6g-above");
+	assert_int_equal(find(&m, 0, 0, NULL), 0);	/* the first */
+	assert_int_equal(m.window.start, 0x140000000);
+	assert_int_equal(m.window.size, 0x20000000);
+	assert_int_equal(m.low.size, 0);
+	assert_int_equal(find(&m, 0x40000000, 0, NULL), 0);
+	assert_int_equal(m.window.size, 0x4000000);
+	assert_int_equal(m.low.start, 0x70000);
+	assert_int_equal(find(&m, 0x150000000, 0, NULL), 0);
+	assert_int_equal(range_end(&m.window), 0x160000000);
+	assert_refused(find(&m, 0x140000000, 0x160ffffff, NULL), "in use by the running OS");
+	assert_refused(find(&m, 0x100000, 0, NULL), "in use by the running OS");
+	tree__remove(&m.t);
+}
+
+static void nothing_withheld(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	open_machine(&m, "pc-2g");
+	assert_refused(find(&m, 0, 0, NULL), "no window is known");
+	assert_refused(find(&m, 0x100000, 0xfffffff, NULL),
+		       "in use by the running OS; boot it with twinos=255M@0x100000");
+	assert_refused(find(&m, 0x40000000, 0, NULL), "in use by the running OS");
+	tree__remove(&m.t);
+}
+
+static void hidden_addresses(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	open_machine(&m, "q35-twinos");
+	tree__file(&m.t, "proc/iomem",
+		   "00000000-00000000 : Reserved\n00000000-00000000 : System RAM\n"
+		   "  00000000-00000000 : Kernel code\n");
+	assert_refused(read_used_map(m.t.proc, &used), "does not show addresses; run kexec as root");
+	tree__remove(&m.t);
+}
+
+static void damaged_maps(void **state)
+{
+	static const char *const lines[] = {
+		"", "rubbish\n", "00001000 : System RAM\n", "00002000-00001000 : System RAM\n",
+		"00001000-00001fff\n", "x-y : z\n",
+	};
+	struct machine m;
+	unsigned int i;
+
+	(void)state;
+	open_machine(&m, "q35-twinos");
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		tree__file(&m.t, "proc/iomem", "%s", lines[i]);
+		assert_refused(read_used_map(m.t.proc, &used), "iomem");
+	}
+	tree__file(&m.t, "sys/firmware/memmap/1/start", "0x\n");
+	assert_refused(read_firmware_map(m.t.sys, &firmware), "cannot be read");
+	tree__file(&m.t, "sys/firmware/memmap/1/start", "0xffffffff\n");
+	assert_refused(read_firmware_map(m.t.sys, &firmware), "cannot be read");
+	tree__remove(&m.t);
+	tree__create(&m.t);
+	assert_refused(read_firmware_map(m.t.sys, &firmware), "CONFIG_FIRMWARE_MEMMAP");
+	assert_refused(read_used_map(m.t.proc, &used), "is /proc mounted?");
+	tree__folder(&m.t, "sys/firmware/memmap");
+	assert_refused(read_firmware_map(m.t.sys, &firmware), "is empty");
+	tree__remove(&m.t);
+}
+
+static void too_many_ranges(void **state)
+{
+	struct tree t;
+	char *text = test_malloc(200000), *p = text;
+	unsigned int i;
+
+	(void)state;
+	tree__create(&t);
+	for (i = 1; i <= MEMORY_MAP_MAX + 1; i++)
+		p += sprintf(p, "%08x-%08x : System RAM\n", i << 16, (i << 16) + 0xfff);
+	tree__file(&t, "proc/iomem", "%s", text);
+	assert_refused(read_used_map(t.proc, &used), "more than 1024 ranges");
+	test_free(text);
+	tree__remove(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(withheld), cmocka_unit_test(refused),
+		cmocka_unit_test(plain_memmap), cmocka_unit_test(several_windows),
+		cmocka_unit_test(nothing_withheld), cmocka_unit_test(hidden_addresses),
+		cmocka_unit_test(damaged_maps), cmocka_unit_test(too_many_ranges),
+	};
+
+	return cmocka_run_group_tests_name("memory_map", tests, NULL, NULL);
+}

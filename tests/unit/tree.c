@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Temporary trees of /proc and /sys for the tests; see tree.h. */
+#define _GNU_SOURCE
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "tree.h"
+
+void tree__create(struct tree *t)
+{
+	snprintf(t->root, sizeof(t->root), "/tmp/twinos-unit.XXXXXX");
+	assert_non_null(mkdtemp(t->root));
+	snprintf(t->proc, sizeof(t->proc), "%s/proc", t->root);
+	snprintf(t->sys, sizeof(t->sys), "%s/sys", t->root);
+	snprintf(t->conf, sizeof(t->conf), "%s/twinos.conf", t->root);
+	assert_return_code(mkdir(t->proc, 0700), 0);
+	assert_return_code(mkdir(t->sys, 0700), 0);
+	t->roots = (struct roots){ t->proc, t->sys, t->conf };
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+void tree__remove(struct tree *t)
+{
+	assert_int_equal(nftw(t->root, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void full_path(struct tree *t, const char *path, char *full, size_t size)
+{
+	char *slash;
+
+	snprintf(full, size, "%s/%s", t->root, path);
+	for (slash = full + strlen(t->root) + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = 0;
+		mkdir(full, 0700);
+		*slash = '/';
+	}
+}
+
+void tree__bytes(struct tree *t, const char *path, const void *data, size_t size)
+{
+	char full[512];
+	FILE *file;
+
+	full_path(t, path, full, sizeof(full));
+	file = fopen(full, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
+}
+
+void tree__file(struct tree *t, const char *path, const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	assert_return_code(vasprintf(&text, format, args), 0);
+	va_end(args);
+	tree__bytes(t, path, text, strlen(text));
+	free(text);
+}
+
+void tree__link(struct tree *t, const char *path, const char *target)
+{
+	char full[512], to[512];
+
+	full_path(t, path, full, sizeof(full));
+	snprintf(to, sizeof(to), "%s/%s", t->root, target);
+	assert_return_code(symlink(to, full), 0);
+}
+
+void tree__folder(struct tree *t, const char *path)
+{
+	char full[512];
+
+	full_path(t, path, full, sizeof(full));
+	mkdir(full, 0700);
+}
+
+static void copy(struct tree *t, const char *path, const char *machine, const char *name)
+{
+	char from[512], text[16384];
+	size_t n;
+	FILE *file;
+
+	snprintf(from, sizeof(from), MACHINES "/%s/%s", machine, name);
+	file = fopen(from, "r");
+	assert_non_null(file);
+	n = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	assert_true(n < sizeof(text));
+	tree__bytes(t, path, text, n);
+}
+
+void tree__machine(struct tree *t, const char *name)
+{
+	char from[512], line[200], first[40], last[40], type[60], path[100];
+	unsigned int i = 0;
+	FILE *file;
+
+	copy(t, "proc/iomem", name, "iomem");
+	copy(t, "proc/interrupts", name, "interrupts");
+	copy(t, "sys/kernel/twinos/windows", name, "windows");
+	tree__file(t, "sys/kernel/twinos/role", "leading\n");
+	tree__file(t, "sys/kernel/twinos/abi", "%d\n", TWINOS_ABI_VERSION);
+	tree__file(t, "sys/kernel/twinos/os1/state", "empty\n");
+	snprintf(from, sizeof(from), MACHINES "/%s/memmap", name);
+	file = fopen(from, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		assert_int_equal(sscanf(line, "%39s %39s %59[^\n]", first, last, type), 3);
+		snprintf(path, sizeof(path), "sys/firmware/memmap/%u/start", i);
+		tree__file(t, path, "%s\n", first);
+		snprintf(path, sizeof(path), "sys/firmware/memmap/%u/end", i);
+		tree__file(t, path, "%s\n", last);
+		snprintf(path, sizeof(path), "sys/firmware/memmap/%u/type", i++);
+		tree__file(t, path, "%s\n", type);
+	}
+	fclose(file);
+	assert_true(i);
+}
+
+void _assert_refused(int err, const char *text, const char *file, int line)
+{
+	if (err >= 0 || !strstr(refusal(), text) || strchr(refusal(), '\n')) {
+		print_error("expected a refusal that says \"%s\", got %d: \"%s\"\n", text, err,
+			    refusal());
+		_fail(file, line);
+	}
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A temporary folder with the files of /proc and /sys that a test needs, either
+ * written by the test or those of a recorded machine (machines/NAME: iomem,
+ * interrupts, windows, and memmap as lines "START END TYPE").
+ */
+#ifndef TESTS_UNIT_TREE_H
+#define TESTS_UNIT_TREE_H
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "twinos.h"
+
+struct tree {
+	char root[64], proc[80], sys[80], conf[80];
+	struct roots roots;
+};
+
+void tree__create(struct tree *t);
+void tree__remove(struct tree *t);
+/* Content is printf's; folders are made. */
+void tree__file(struct tree *t, const char *path, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void tree__bytes(struct tree *t, const char *path, const void *data, size_t size);
+void tree__link(struct tree *t, const char *path, const char *target);
+void tree__folder(struct tree *t, const char *path);
+void tree__machine(struct tree *t, const char *name);
+
+/* The last refusal must contain text and be one line without a newline. */
+#define assert_refused(err, text) \
+	_assert_refused(err, text, __FILE__, __LINE__)
+void _assert_refused(int err, const char *text, const char *file, int line);
+
+#endif
