@@ -183,6 +183,10 @@ int check_free(const char *what, const struct range *r, const struct memory_map 
 		return refuse(EADDRNOTAVAIL,
 			      "%s %#" PRIx64 "-%#" PRIx64 " is not RAM from %#" PRIx64 " on; choose another range",
 			      what, r->start, end - 1, ram);
+	if (user && r->size == PAGE)
+		return refuse(EADDRNOTAVAIL,
+			      "%s %#" PRIx64 " (%s at %#" PRIx64 ") is in use by the running OS; boot it with twinos=SIZE@%#" PRIx64,
+			      what, r->start, user->name, user->start, r->start);
 	if (user)
 		return refuse(EADDRNOTAVAIL,
 			      "%s %#" PRIx64 "-%#" PRIx64 " (%s at %#" PRIx64 ") is in use by the running OS; boot it with twinos=%" PRIu64 "%s@%#" PRIx64,

@@ -60,9 +60,18 @@ static int scan_size(const char **text, uint64_t *value)
 	if (err)
 		return err;
 	switch (*s) {
-	case 'k': case 'K': shift = 10; break;
-	case 'm': case 'M': shift = 20; break;
-	case 'g': case 'G': shift = 30; break;
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
 	}
 	if (shift) {
 		if (*value >> (64 - shift))

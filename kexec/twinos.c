@@ -86,7 +86,7 @@ static int share_option_once(struct share_options *share, bool given, const char
 	if (given)
 		return refuse(EINVAL, "%s is given twice", name);
 	if (!*optarg)
-		return refuse(EINVAL, "%s= is empty; give a value or leave it out", name);
+		return refuse(EINVAL, "%s is empty; give a value or leave it out", name);
 	return share_option(share, name, key, optarg);
 }
 

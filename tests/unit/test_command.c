@@ -61,7 +61,7 @@ static void values(void **state)
 {
 	(void)state;
 	refused("--twinos --mem-min=1MBx -l b", "--mem-min=1MBx is not a number");
-	refused("--twinos --mem-min= -l b", "--mem-min= is empty");
+	refused("--twinos --mem-min= -l b", "--mem-min is empty");
 	refused("--twinos --mem-max=abc -l b", "--mem-max=abc");
 	refused("--twinos --mem-min=0x100800 -l b", "not aligned");
 	refused("--twinos --twinos-low=64K -l b", "--twinos-low=64K");
