@@ -200,6 +200,7 @@ struct twinos_shared {
 	__u64 first_return_tsc;	/* leading OS had control again */
 	__u64 init_tsc;		/* coexisting kernel starts its init */
 	__u64 slice_tsc;	/* length of a slice */
+	__u64 guard_tsc;	/* longest time without an answer */
 	__u32 weight[2];	/* of leading and coexisting OS */
 	__u64 ring_head;	/* bytes ever written to the console ring */
 	char reason[160];	/* why it ended; NUL-terminated */

@@ -112,6 +112,7 @@ static void get_wallclock(struct timespec64 *now)
 
 static void __init timer_init(void)
 {
+	twinos_fault_at("timer");
 	lapic_timer_period = div_u64(twinos_shared()->lapic_hz, HZ);
 	if (twinos_timer_init(twinos_shared()->tsc_khz, twinos_shared()->lapic_hz))
 		panic("no timer");
@@ -200,6 +201,8 @@ static void __init parse_smp_config(void)
 static void __init init_irq(void)
 {
 	native_init_IRQ();
+	twinos_guard_nmi_init();
+	twinos_fault_at("irq");
 	if (twinos_vectors_init())
 		panic("no interrupt descriptor for foreign vectors");
 	twinos_yield_early();
@@ -345,5 +348,6 @@ void __init twinos_parse_setup_data(u64 pa_data, u32 len)
 	twinos_pci_set_share(&share);
 	set_platform();
 	twinos_timeshare_begin();
+	twinos_guard_early();
 	twinos_console_init();
 }

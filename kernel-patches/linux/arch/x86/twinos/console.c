@@ -24,6 +24,7 @@ static void ring_write(struct console *con, const char *text, unsigned int count
 
 	for (; count; count--, head++)
 		*ring(head) = *text++;
+	/* The reader in the other OS must find the text that head covers. */
 	smp_store_release(&shared->ring_head, head);
 	twinos_yield_early();
 }
@@ -51,6 +52,7 @@ void __init twinos_console_init(void)
  */
 size_t twinos_ring_read(char *buf, loff_t pos, size_t count)
 {
+	/* Pairs with the release in ring_write(). */
 	u64 head = smp_load_acquire(&twinos_shared()->ring_head);
 	u64 size = min_t(u64, head, TWINOS_RING_SIZE);
 	size_t i;

@@ -80,13 +80,18 @@ static void ended(struct work_struct *work)
 	if (shared->state == TWINOS_STOPPED) {
 		pr_info("coexisting OS %u has stopped: %s\n", share->id, shared->reason);
 	} else {
-		pr_err("coexisting OS %u has crashed: %s; its last lines:\n",
-		       share->id, shared->reason);
+		if (!shared->reason[0])
+			strscpy(shared->reason, "gave no answer before it had exception handlers",
+				sizeof(shared->reason));
+		pr_err("coexisting OS %u %s: %s; its last lines:\n", share->id,
+		       shared->state == TWINOS_HUNG ? "hung" : "has crashed",
+		       shared->reason);
 		log_last_lines();
 	}
 	twinos_pci_quiesce();
 	if (twinos_take_resources(share))	/* pins: routed here again */
 		pr_warn("the pins of coexisting OS %u are free\n", share->id);
+	twinos_guard_disarm();
 	cpuidle_resume();
 	cpu_hotplug_enable();
 	running = false;
@@ -234,6 +239,7 @@ static int write_shared_area(const struct twinos_share *share, u64 entry, u64 la
 	shared->wall_sec = wall.tv_sec;
 	shared->wall_nsec = wall.tv_nsec;
 	shared->launch_tsc = launch_tsc;
+	shared->guard_tsc = (u64)tsc_khz * MSEC_PER_SEC;
 	shared->slice_tsc = (u64)twinos_slice_us * tsc_khz / 1000;
 	shared->weight[TWINOS_LEADING] = 100 - twinos_weight;
 	shared->weight[TWINOS_COEXISTING] = twinos_weight;
@@ -288,6 +294,7 @@ int twinos_launch(u64 now)
 	if (err)
 		goto fail;
 
+	twinos_guard_arm();
 	cpuidle_pause();
 	running = true;
 	twinos_image.loaded = false;

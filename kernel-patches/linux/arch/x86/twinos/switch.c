@@ -110,7 +110,7 @@ u32 twinos_lapic_read(u32 reg)
 {
 	if (x2apic_on)
 		return __rdmsr(APIC_BASE_MSR + (reg >> 4));
-	return READ_ONCE(*(volatile u32 *)twinos_va(TWINOS_LAPIC_OFFSET + reg));
+	return READ_ONCE(*(u32 *)twinos_va(TWINOS_LAPIC_OFFSET + reg));
 }
 
 /** twinos_lapic_write() - the counterpart of twinos_lapic_read() */
@@ -119,7 +119,7 @@ void twinos_lapic_write(u32 reg, u32 value)
 	if (x2apic_on)
 		native_wrmsr(APIC_BASE_MSR + (reg >> 4), value, 0);
 	else
-		WRITE_ONCE(*(volatile u32 *)twinos_va(TWINOS_LAPIC_OFFSET + reg), value);
+		WRITE_ONCE(*(u32 *)twinos_va(TWINOS_LAPIC_OFFSET + reg), value);
 }
 
 /** twinos_lapic_self_ipi() - make @vector pending on this CPU */

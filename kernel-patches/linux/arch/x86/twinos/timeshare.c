@@ -267,6 +267,26 @@ static void switch_os(bool idle)
 	}
 }
 
+/**
+ * twinos_overdue() - has the other OS waited for the CPU for too long?
+ *
+ * True after a second in which it wanted the CPU and did not get it; a kernel
+ * that still takes its timer interrupt gives way within a slice. Any context.
+ */
+bool twinos_overdue(void)
+{
+	const struct twinos_shared *shared = twinos_shared();
+	const struct twinos_side *other = twinos_other();
+	u64 since = twinos_me()->resumed_tsc;
+	u64 now = rdtsc();
+
+	if (!timesharing || !other_wants_cpu(other, now))
+		return false;
+	if (other->idle && other->wake_tsc != U64_MAX)
+		since = max(since, other->wake_tsc);
+	return now > since + shared->guard_tsc + shared->slice_tsc;
+}
+
 /* In hard interrupt context: would this CPU go on idling? */
 static bool idling(void)
 {

@@ -77,6 +77,7 @@ int twinos_vectors_init(void);
 void twinos_timeshare_begin(void);
 void twinos_first_switch(void);
 void twinos_yield_early(void);
+bool twinos_overdue(void);
 u64 twinos_launch_away_max(void);
 
 /* launch.c, called when the coexisting OS has given its CPU back for good */
@@ -93,6 +94,19 @@ void twinos_pci_quiesce(void);
 int twinos_pci_arch_init(void);
 int twinos_pci_scan(void);
 void twinos_pci_set_share(const struct twinos_share *share);
+
+/* guard.c */
+void twinos_guard_arm(void);
+void twinos_guard_disarm(void);
+void twinos_guard_early(void);
+void twinos_guard_nmi_init(void);
+
+/* fault.c */
+#ifdef CONFIG_TWINOS_FAULTS
+void twinos_fault_at(const char *stage);
+#else
+static inline void twinos_fault_at(const char *stage) { }
+#endif
 
 /* leading.c */
 bool twinos_window_free(u64 start, u64 size);

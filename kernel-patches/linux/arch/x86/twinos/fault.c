@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Faults of a coexisting kernel on request, for tests of what the leading OS
+ * makes of them: twinos_fault=WHAT@STAGE on its command line. WHAT is panic,
+ * hang (interrupts off) or null (a NULL pointer read); STAGE is early
+ * (setup_arch, no exception handlers but the first ones), irq (init_IRQ),
+ * timer (before the clock event device), initcall, or late.
+ */
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include <asm/processor.h>
+
+#include "twinos.h"
+
+static char fault[16] __initdata;
+
+void __init twinos_fault_at(const char *stage)
+{
+	const char *at = strchr(fault, '@');
+
+	if (twinos_role != TWINOS_COEXISTING || !at || strcmp(at + 1, stage))
+		return;
+	if (!strncmp(fault, "panic@", 6))
+		panic("twinos_fault=%s", fault);
+	if (!strncmp(fault, "hang@", 5)) {
+		pr_emerg("twinos_fault=%s\n", fault);
+		native_irq_disable();
+		for (;;)
+			cpu_relax();
+	}
+	if (!strncmp(fault, "null@", 5))
+		READ_ONCE(*(int *)8UL);
+}
+
+static int __init parse_fault(char *p)
+{
+	strscpy(fault, p ?: "", sizeof(fault));
+	twinos_fault_at("early");
+	return 0;
+}
+early_param("twinos_fault", parse_fault);
+
+static int __init fault_initcall(void)
+{
+	twinos_fault_at("initcall");
+	return 0;
+}
+device_initcall(fault_initcall);
+
+static int __init fault_late(void)
+{
+	twinos_fault_at("late");
+	return 0;
+}
+late_initcall_sync(fault_late);
