@@ -23,6 +23,12 @@ static ssize_t role_show(struct kobject *kobj, struct kobj_attribute *attr, char
 	return sysfs_emit(buf, "%s\n", twinos_role ? "coexisting" : "leading");
 }
 
+/* How a coexisting OS may be given CPUs; kexec asks before it loads. */
+static ssize_t modes_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "time-shared\n");
+}
+
 static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
 	unsigned int i;
@@ -174,6 +180,7 @@ static ssize_t log_read(struct file *file, struct kobject *kobj, struct bin_attr
 
 static struct kobj_attribute abi_attr = __ATTR_RO(abi);
 static struct kobj_attribute role_attr = __ATTR_RO(role);
+static struct kobj_attribute modes_attr = __ATTR_RO(modes);
 static struct kobj_attribute windows_attr = __ATTR_RO(windows);
 static struct kobj_attribute state_attr = __ATTR_RO(state);
 static struct kobj_attribute reason_attr = __ATTR_RO(reason);
@@ -184,7 +191,7 @@ static struct kobj_attribute stats_attr = __ATTR_RO(stats);
 static struct bin_attribute log_attr = __BIN_ATTR(log, 0400, log_read, NULL, 0);
 
 static struct attribute *leading_attrs[] = {
-	&abi_attr.attr, &role_attr.attr, &windows_attr.attr, NULL
+	&abi_attr.attr, &role_attr.attr, &modes_attr.attr, &windows_attr.attr, NULL
 };
 ATTRIBUTE_GROUPS(leading);
 
