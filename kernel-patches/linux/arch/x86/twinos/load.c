@@ -49,7 +49,9 @@ static int take_pins(const struct twinos_share *share)
 	while (nr_pins < share->nr_irqs) {
 		u32 gsi = share->irqs[nr_pins];
 
-		irq = mp_map_gsi_to_irq(gsi, IOAPIC_MAP_ALLOC, NULL);
+		irq = -EINVAL;
+		if (gsi < gsi_top)
+			irq = mp_map_gsi_to_irq(gsi, IOAPIC_MAP_ALLOC, NULL);
 		if (irq < 0) {
 			pr_err("there is no interrupt pin %u\n", gsi);
 			err = -EINVAL;

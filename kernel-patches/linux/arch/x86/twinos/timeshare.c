@@ -37,6 +37,7 @@ static u64 launch_away_max;
 static bool timesharing;	/* there is another OS to share with */
 static bool tsc_deadline;
 static bool timer_owned;	/* the LAPIC timer is programmed by us */
+static bool halted;		/* since resumed_tsc, both OSes idle */
 
 /* A foreign interrupt buys its owner at least this part of a slice. */
 #define GRACE_SHIFT	6
@@ -130,12 +131,16 @@ static __always_inline bool other_wants_cpu(const struct twinos_side *other, u64
 	       other->pending[2] | other->pending[3];
 }
 
-/* CPU time of @me weighted, since it got the CPU. */
+/* CPU time of @me, weighted; the time of a halted CPU is nobody's. */
 static __always_inline void charge(struct twinos_side *me, u64 now)
 {
 	u64 used = now - me->resumed_tsc;
 
 	me->resumed_tsc = now;
+	if (halted) {
+		halted = false;
+		return;
+	}
 	me->run_tsc += used;
 	me->vrun += used * 50 / twinos_shared()->weight[twinos_role];
 }
@@ -150,13 +155,17 @@ static __always_inline s64 turn_left(const struct twinos_side *me,
 	return left * twinos_shared()->weight[twinos_role] / 50;
 }
 
+/*
+ * An OS with nothing to run wants the CPU at its next event; one that waits for
+ * its turn, or has interrupts waiting, gets it when ours is over.
+ */
 static void set_turn_end(u64 now)
 {
 	const struct twinos_side *other = twinos_other();
 	s64 grace = twinos_shared()->slice_tsc >> GRACE_SHIFT;
 
-	if (other->idle)
-		turn_end = max(other->wake_tsc, now + 1);
+	if (!other_wants_cpu(other, now))
+		turn_end = other->wake_tsc;
 	else
 		turn_end = now + max(turn_left(twinos_me(), other), grace);
 }
@@ -336,29 +345,36 @@ static void timer_interrupt(void)
 }
 
 /**
- * twinos_idle() - give the CPU away instead of halting it
+ * twinos_idle() - give the CPU away, or halt it if the other OS is idle, too
  *
- * Called by arch_cpu_idle() with interrupts off. Returns true if the CPU has
- * been with the other OS and is back; false if it should be halted.
+ * Called by arch_cpu_idle() with interrupts off, and returns so. Returns false
+ * if there is no other OS and the kernel should do what it always does.
  */
 bool __cpuidle twinos_idle(void)
 {
-	bool switched = false;
+	u64 now;
 
 	if (likely(!READ_ONCE(timesharing)))
 		return false;
 
 	instrumentation_begin();
-	if (other_wants_cpu(twinos_other(), rdtsc())) {
+	now = rdtsc();
+	charge(twinos_me(), now);
+	if (other_wants_cpu(twinos_other(), now)) {
 		switch_os(true);
-		switched = true;
 	} else {
 		/* Both idle: wake up for whoever has the earlier event. */
-		set_turn_end(rdtsc());
-		program_timer(rdtsc());
+		set_turn_end(now);
+		program_timer(now);
+		halted = true;
+		instrumentation_end();
+		raw_safe_halt();
+		raw_local_irq_disable();
+		instrumentation_begin();
+		charge(twinos_me(), rdtsc());
 	}
 	instrumentation_end();
-	return switched;
+	return true;
 }
 
 /**
@@ -432,11 +448,15 @@ static void foreign_interrupt(struct irq_desc *desc)
 	now = rdtsc();
 	charge(me, now);
 	/*
-	 * At once, unless the owner has had more than its share by a whole
-	 * slice: a flood of interrupts must not buy it the CPU.
+	 * At once, unless the owner has had more than its share by two slices:
+	 * a flood of interrupts must not buy it the CPU.
 	 */
-	if (idling() || (s64)(other->vrun - me->vrun) < (s64)twinos_shared()->slice_tsc)
+	if (idling() || (s64)(other->vrun - me->vrun) < 2 * (s64)twinos_shared()->slice_tsc) {
 		switch_os(idling());
+	} else {
+		set_turn_end(now);
+		program_timer(now);
+	}
 }
 
 /**
