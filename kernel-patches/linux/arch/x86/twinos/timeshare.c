@@ -300,7 +300,7 @@ bool twinos_overdue(void)
 static bool idling(void)
 {
 	return is_idle_task(current) && !need_resched() &&
-	       !local_softirq_pending();
+	       !softirq_count() && !local_softirq_pending();
 }
 
 /* The turn is over, or the other OS has an event: switch or go on. */
