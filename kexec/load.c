@@ -151,6 +151,27 @@ static int read_parts(const struct request *r, struct loaded *l, struct bzimage 
 	return 0;
 }
 
+/*
+ * Unpack the initrd if the window has room, and place everything again. The
+ * coexisting OS needs as much again for the files and wants to run, too: hence
+ * a quarter of what is left of the window.
+ */
+static int unpack_and_place(const struct request *r, struct loaded *l,
+			    const struct bzimage *image, const struct vmlinux *kernel,
+			    struct sizes *sizes, const uint8_t **initrd)
+{
+	struct placement *p = &l->placement;
+	uint8_t *data;
+	size_t size;
+
+	if (unpack_initrd(*initrd, sizes->initrd, (p->window.size - p->need) / 4, &data, &size))
+		return 0;
+	own(l, data);
+	*initrd = data;
+	sizes->initrd = size;
+	return place(r->kernel, image, kernel, sizes, p);
+}
+
 static int check_share(const struct roots *roots, const struct share_options *share)
 {
 	unsigned int i;
@@ -216,6 +237,8 @@ int prepare_load(const struct roots *roots, const struct request *r, const uint8
 		.purgatory = purgatory_size,
 	};
 	err = place(r->kernel, &image, &kernel, &sizes, p);
+	if (!err && initrd)
+		err = unpack_and_place(r, l, &image, &kernel, &sizes, &initrd);
 	if (!err)
 		err = make_purgatory(l, purgatory, purgatory_size, &code);
 	if (err)
@@ -248,7 +271,7 @@ int prepare_load(const struct roots *roots, const struct request *r, const uint8
 		add_segment(l, "bzImage", image.file + image.setup_size,
 			    image.size - image.setup_size, p->load.start, p->load.size);
 	if (initrd)
-		add_segment(l, "initrd", initrd, initrd_size, p->initrd.start, initrd_size);
+		add_segment(l, "initrd", initrd, sizes.initrd, p->initrd.start, sizes.initrd);
 	debug("twinos: entry at %#" PRIx64 " (%s), through the purgatory at %#" PRIx64 "\n",
 	      p->entry, p->direct ? "direct" : p->entry_32bit ? "bzImage, 32-bit" : "bzImage",
 	      p->purgatory.start + PURGATORY_ENTRY);

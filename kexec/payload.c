@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unpack the kernel from a bzImage when loading, so that nobody waits for a
- * decompressor during the launch. The compressor is told by its magic; the
- * unpacked size is bounded by the header's init_size, which the kernel's own
- * decompressor relies on too.
+ * Unpack the kernel from a bzImage, and the archives of an initrd, when loading,
+ * so that nobody waits for a decompressor during the launch. The compressor is
+ * told by its magic. A kernel's unpacked size is bounded by the header's
+ * init_size, which the kernel's own decompressor relies on too; an initrd that
+ * is not understood from its first byte to its last is left to the kernel.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,15 +32,18 @@
 #endif
 #include "twinos.h"
 
+#define INITRD_MAX (256u << 20)
+
 struct output {
 	uint8_t *data;
 	size_t used;
 	size_t max;
+	size_t taken;			/* bytes of the input that the stream has */
 };
 
 /*
  * An unpacker returns 0, -EINVAL for bad data, -EFBIG when the output does not
- * fit into max, or -ENOMEM. What follows the end of the stream is ignored: the
+ * fit into max, or -ENOMEM. What follows the end of the stream is left alone: the
  * kernel's build appends the unpacked size.
  */
 typedef int unpack_fn(const uint8_t *in, size_t size, struct output *out);
@@ -57,6 +61,7 @@ static int unpack_gzip(const uint8_t *in, size_t size, struct output *out)
 		return -ENOMEM;
 	result = inflate(&z, Z_FINISH);
 	out->used = z.total_out;
+	out->taken = z.total_in;
 	inflateEnd(&z);
 	if (result == Z_STREAM_END)
 		return 0;
@@ -79,6 +84,7 @@ static int run_lzma(lzma_stream *z, const uint8_t *in, size_t size, struct outpu
 	z->avail_out = out->max;
 	result = lzma_code(z, LZMA_FINISH);
 	out->used = z->total_out;
+	out->taken = z->total_in;
 	lzma_end(z);
 	if (result == LZMA_STREAM_END)
 		return 0;
@@ -126,6 +132,7 @@ static int unpack_zstd(const uint8_t *in, size_t size, struct output *out)
 	}
 	ZSTD_freeDStream(z);
 	out->used = output.pos;
+	out->taken = input.pos;
 	if (!left)
 		return 0;
 	return !ZSTD_isError(left) && output.pos == output.size ? -EFBIG : -EINVAL;
@@ -164,6 +171,7 @@ static int unpack_lz4(const uint8_t *in, size_t size, struct output *out)
 		out->used += n;
 		at += block;
 	}
+	out->taken = at;
 	return 0;
 }
 #else
@@ -203,11 +211,16 @@ static int unpack_lzo(const uint8_t *in, size_t size, struct output *out)
 	for (;;) {
 		lzo_uint unpacked, packed, n;
 
-		if (size < 8 || at > size - 8)
+		/* The last block is nothing but an unpacked size of 0. */
+		if (at > size - 4)
 			return -EINVAL;
 		unpacked = be32(in + at);
-		if (!unpacked)
+		if (!unpacked) {
+			out->taken = at + 4;
 			return 0;
+		}
+		if (at > size - 8)
+			return -EINVAL;
 		packed = be32(in + at + 4);
 		at += 8;
 		if (packed > unpacked || !packed)
@@ -248,6 +261,7 @@ static int unpack_bzip2(const uint8_t *in, size_t size, struct output *out)
 		result = BZ2_bzDecompress(&z);
 	} while (result == BZ_OK && z.avail_in && z.avail_out);
 	out->used = (uint64_t)z.total_out_hi32 << 32 | z.total_out_lo32;
+	out->taken = size - z.avail_in;
 	BZ2_bzDecompressEnd(&z);
 	if (result == BZ_STREAM_END)
 		return 0;
@@ -273,6 +287,17 @@ static const struct compressor {
 	{ "LZMA", "liblzma", unpack_lzma, 3, "\x5d\0\0" },
 };
 
+static const struct compressor *find_compressor(const uint8_t *in, size_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(compressors) / sizeof(compressors[0]); i++)
+		if (size >= compressors[i].magic_size &&
+		    !memcmp(in, compressors[i].magic, compressors[i].magic_size))
+			return &compressors[i];
+	return NULL;
+}
+
 /**
  * unpack_payload() - what the decompressor would unpack
  * @data: to be freed; vmlinux as ELF, perhaps with relocations behind it
@@ -283,16 +308,12 @@ static const struct compressor {
 int unpack_payload(const char *name, const struct bzimage *image, uint8_t **data, size_t *size)
 {
 	struct output out = { .max = image->header.init_size };
-	const struct compressor *c = NULL;
-	unsigned int i;
+	const struct compressor *c;
 	int err;
 
 	*data = NULL;
 	*size = 0;
-	for (i = 0; i < sizeof(compressors) / sizeof(compressors[0]) && !c; i++)
-		if (image->payload_size >= compressors[i].magic_size &&
-		    !memcmp(image->payload, compressors[i].magic, compressors[i].magic_size))
-			c = &compressors[i];
+	c = find_compressor(image->payload, image->payload_size);
 	if (!c)
 		return refuse(ENOEXEC, "%s: the payload is corrupt (no known compression)", name);
 	if (!c->unpack)
@@ -317,5 +338,86 @@ int unpack_payload(const char *name, const struct bzimage *image, uint8_t **data
 	}
 	*data = out.data;
 	*size = out.used;
+	return 0;
+}
+
+/* Why an initrd stays packed; for kexec -d, not a refusal. */
+static int leave_packed(int err, const char *why)
+{
+	debug("twinos: %-12s left packed: %s\n", "initrd", why);
+	return -err;
+}
+
+/* Append what one stream unpacks to; 0, or the errno of leave_packed(). */
+static int unpack_archive(const uint8_t *in, size_t size, struct output *out)
+{
+	const struct compressor *c = find_compressor(in, size);
+	int err;
+
+	if (!c)
+		return leave_packed(ENOEXEC, "not only compressed archives");
+	if (!c->unpack)
+		return leave_packed(ENOEXEC, "this kexec lacks the library to unpack it");
+	err = c->unpack(in, size, out);
+	if (err == -EFBIG)
+		return leave_packed(EFBIG, "it would take too much of the window");
+	if (err == -ENOMEM)
+		return leave_packed(ENOMEM, "not enough memory");
+	if (err)
+		return leave_packed(EINVAL, "it does not unpack");
+	if (out->used < 6 || (memcmp(out->data, "070701", 6) && memcmp(out->data, "070702", 6)))
+		return leave_packed(ENOEXEC, "what it unpacks to is no cpio archive");
+	return 0;
+}
+
+/**
+ * unpack_initrd() - what the kernel would unpack before it frees the initrd
+ * @max: bytes that it may take unpacked
+ * @data: to be freed; cpio archives, one behind the other
+ *
+ * The file must be compressed cpio archives and nothing else. Anything else is
+ * not refused but for the kernel to judge, so no refusal is noted: what does
+ * not begin with a compressor's magic (a plain archive, or one of microcode
+ * before the compressed one), what is damaged, and what is too large.
+ */
+int unpack_initrd(const uint8_t *file, size_t file_size, size_t max, uint8_t **data, size_t *size)
+{
+	uint8_t *all, *less;
+	size_t at = 0, used = 0;
+	int err = 0;
+
+	*data = NULL;
+	*size = 0;
+	/* Some of the libraries count in 32 bits. */
+	if (max > INITRD_MAX)
+		max = INITRD_MAX;
+	if (!find_compressor(file, file_size))
+		return leave_packed(ENOEXEC, "not compressed");
+	if (file_size > max)
+		return leave_packed(EFBIG, "it would take too much of the window");
+	all = malloc(max);
+	if (!all)
+		return leave_packed(ENOMEM, "not enough memory");
+	while (at < file_size) {
+		struct output out = { .data = all + used, .max = max - used };
+
+		err = unpack_archive(file + at, file_size - at, &out);
+		if (err)
+			break;
+		at += out.taken;
+		used += out.used;
+		/* The kernel looks for the next archive at a multiple of 4. */
+		while (used & 3 && used < max)
+			all[used++] = 0;
+	}
+	if (err) {
+		free(all);
+		return err;
+	}
+	less = realloc(all, used);
+	*data = less ? less : all;
+	*size = used;
+	debug("twinos: %-12s unpacked: %zu KiB from %zu KiB\n", "initrd", used >> 10,
+	      file_size >> 10);
 	return 0;
 }

@@ -126,6 +126,8 @@ struct vmlinux {
 
 int check_bzimage(const char *name, const uint8_t *file, size_t size, struct bzimage *image);
 int unpack_payload(const char *name, const struct bzimage *image, uint8_t **data, size_t *size);
+int unpack_initrd(const uint8_t *file, size_t file_size, size_t max, uint8_t **data,
+		  size_t *size);
 int read_vmlinux(const char *name, const struct bzimage *image, const uint8_t *elf, size_t size,
 		 struct vmlinux *kernel);
 
