@@ -106,7 +106,7 @@ static int set_oneshot(struct clock_event_device *dev)
 
 static struct clock_event_device twinos_clockevent = {
 	.name			= "twinos",
-	.features		= CLOCK_EVT_FEAT_ONESHOT,
+	.features		= CLOCK_EVT_FEAT_ONESHOT | CLOCK_EVT_FEAT_PERCPU,
 	.rating			= 400,
 	.set_next_event		= set_next_event,
 	.set_state_shutdown	= set_shutdown,
@@ -527,6 +527,8 @@ static void set_timer_frequency(unsigned int tsc_khz, u64 lapic_hz)
  */
 int twinos_timer_init(unsigned int tsc_khz, u64 lapic_hz)
 {
+	unsigned long flags;
+
 	if (timer_owned)
 		return 0;
 	set_timer_frequency(tsc_khz, lapic_hz);
@@ -537,7 +539,17 @@ int twinos_timer_init(unsigned int tsc_khz, u64 lapic_hz)
 	twinos_clockevent.cpumask = cpumask_of(smp_processor_id());
 	clockevents_config_and_register(&twinos_clockevent, tsc_khz * 1000,
 					0xf, 0x7fffffff);
-	return timer_owned ? 0 : -ENODEV;
+	if (!timer_owned)
+		return -ENODEV;
+	/*
+	 * The device that ours has replaced is shut down once more when it is
+	 * looked at as a broadcast device, and masks the vector.
+	 */
+	local_irq_save(flags);
+	own_timer();
+	program_timer(rdtsc());
+	local_irq_restore(flags);
+	return 0;
 }
 
 /**
