@@ -119,17 +119,35 @@ static unsigned long count_cpus(const char *list)
 	return *end ? 0 : n;
 }
 
+/* Is word among the words of text, separated by blanks or newlines? */
+static bool has_word(const char *text, const char *word)
+{
+	const size_t length = strlen(word);
+	size_t n;
+
+	for (text += strspn(text, " \n"); *text; text += n + strspn(text + n, " \n")) {
+		n = strcspn(text, " \n");
+		if (n == length && !memcmp(text, word, n))
+			return true;
+	}
+	return false;
+}
+
 /** check_cpus() - time-shared mode takes exactly one CPU, the other mode a kernel that has it */
 int check_cpus(const struct roots *roots, const struct share_options *options)
 {
 	char directory[300], text[4096];
+	bool dedicated;
 	unsigned long online;
 
+	/* The modes that the kernel has are the words of this file. */
+	dedicated = !read_twinos(roots, "modes", text, sizeof(text)) &&
+		    has_word(text, "dedicated");
 	if (options->nr_cpus) {
-		/* A kernel with dedicated mode says so in this file. */
-		if (read_twinos(roots, "modes", text, sizeof(text)) || !strstr(text, "dedicated"))
+		if (!dedicated)
 			return refuse(EOPNOTSUPP,
-				      "the running kernel has no dedicated mode; leave --twinos-cpus out and boot with one CPU (maxcpus=1)");
+				      "the running kernel has no dedicated mode; leave --twinos-cpus (or cpus in %s) out and boot with one CPU (maxcpus=1)",
+				      roots->conf);
 		return 0;
 	}
 	snprintf(directory, sizeof(directory), "%s/devices/system/cpu", roots->sys);
@@ -137,11 +155,15 @@ int check_cpus(const struct roots *roots, const struct share_options *options)
 	if (read_text(directory, "online", text, sizeof(text)))
 		return 0;
 	online = count_cpus(text);
-	if (online != 1)
+	if (online == 1)
+		return 0;
+	if (dedicated)
 		return refuse(ENODEV,
 			      "CPUs %s are online, and time-shared mode works with one; give the coexisting OS CPUs of its own with --twinos-cpus, or boot with maxcpus=1",
 			      text);
-	return 0;
+	return refuse(ENODEV,
+		      "CPUs %s are online, and time-shared mode works with one; take the others offline or boot with maxcpus=1 (the running kernel has no dedicated mode, --twinos-cpus)",
+		      text);
 }
 
 /** twinos_kexec_load() - kexec_load(2) into the TwinOS slot; explains an errno */
@@ -186,7 +208,7 @@ int twinos_reboot(unsigned int command, uint32_t id)
 	case EPERM:
 		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT; run kexec as root");
 	case ENODEV:
-		return refuse(ENODEV, "more than one CPU is online, or the timer cannot be shared; see dmesg, give --twinos-cpus or boot with maxcpus=1");
+		return refuse(ENODEV, "more than one CPU is online, or the timer cannot be shared; see dmesg, take the other CPUs offline or boot with maxcpus=1");
 	case EINVAL:
 	case EOPNOTSUPP:
 		return refuse(EOPNOTSUPP, "the running kernel cannot do this; boot one with TwinOS support as the leading OS and see dmesg");

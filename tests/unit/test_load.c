@@ -223,7 +223,7 @@ static void cpus(void **state)
 	assert_int_equal(prepare(), 0);
 	release(&loaded);
 	tree__file(&t, "sys/devices/system/cpu/online", "0-1\n");
-	expect("CPUs 0-1 are online, and time-shared mode works with one; give the coexisting OS CPUs of its own with --twinos-cpus");
+	expect("CPUs 0-1 are online, and time-shared mode works with one; take the others offline or boot with maxcpus=1 (the running kernel has no dedicated mode, --twinos-cpus)");
 	tree__file(&t, "sys/devices/system/cpu/online", "0,2\n");
 	expect("--twinos-cpus");
 	tree__file(&t, "sys/devices/system/cpu/online", "rubbish\n");
@@ -231,7 +231,22 @@ static void cpus(void **state)
 	request.share.has_cpus = true;
 	request.share.nr_cpus = 1;
 	request.share.cpus[0] = 1;
+	expect("no dedicated mode; leave --twinos-cpus (or cpus in ");
+	tree__file(&t, "sys/kernel/twinos/modes", "time-shared undedicated dedicated2\n");
 	expect("no dedicated mode");
+	tree__file(&t, "sys/kernel/twinos/modes", "time-shared dedicated\n");
+	assert_int_equal(prepare(), 0);
+	assert_int_equal(loaded.share.share.nr_cpus, 1);
+	assert_int_equal(loaded.share.share.cpus[0], 1);
+	release(&loaded);
+	request.share.nr_cpus = 0;
+	tree__file(&t, "sys/devices/system/cpu/online", "0-1\n");
+	expect("CPUs 0-1 are online, and time-shared mode works with one; give the coexisting OS CPUs of its own with --twinos-cpus");
+	/* A kernel that does not tell has none. */
+	tree__remove(&t);
+	tree__create(&t);
+	request.share.nr_cpus = 1;
+	assert_refused(check_cpus(&t.roots, &request.share), "no dedicated mode");
 }
 
 static void leading(void **state)

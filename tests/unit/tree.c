@@ -111,6 +111,7 @@ void tree__machine(struct tree *t, const char *name)
 	copy(t, "sys/kernel/twinos/windows", name, "windows");
 	tree__file(t, "sys/kernel/twinos/role", "leading\n");
 	tree__file(t, "sys/kernel/twinos/abi", "%d\n", TWINOS_ABI_VERSION);
+	tree__file(t, "sys/kernel/twinos/modes", "time-shared\n");
 	tree__file(t, "sys/kernel/twinos/os1/state", "empty\n");
 	snprintf(from, sizeof(from), MACHINES "/%s/memmap", name);
 	file = fopen(from, "r");
