@@ -11,6 +11,7 @@
 #include <linux/kernel.h>
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
+#include <linux/reboot.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/workqueue.h>
@@ -118,6 +119,24 @@ void twinos_coexisting_ended(void)
 {
 	irq_work_queue(&ended_irq_work);
 }
+
+/*
+ * This OS restarts, halts or kexecs: what the coexisting one is using would
+ * live on in the next kernel, and the guard's NMI would find it without a
+ * handler.
+ */
+static int leading_ends(struct notifier_block *nb, unsigned long event, void *cmd)
+{
+	if (running) {
+		pr_notice("coexisting OS %u ends with this one\n", twinos_image.share.id);
+		twinos_timeshare_end();
+		twinos_guard_disarm();
+		twinos_pci_quiesce();
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block leading_ends_block = { .notifier_call = leading_ends };
 
 /*
  * The address space in which the coexisting OS begins: its window mapped to
@@ -294,6 +313,8 @@ int twinos_launch(u64 now)
 	if (err)
 		goto fail;
 
+	if (!launched)
+		register_reboot_notifier(&leading_ends_block);
 	twinos_guard_arm();
 	cpuidle_pause();
 	running = true;

@@ -145,12 +145,25 @@ static __always_inline void charge(struct twinos_side *me, u64 now)
 	me->vrun += used * 50 / twinos_shared()->weight[twinos_role];
 }
 
+/*
+ * The slice that is in force: while the coexisting OS boots at most a
+ * millisecond, so that the leading OS notices as little as possible of it.
+ */
+static __always_inline u64 slice(void)
+{
+	const struct twinos_shared *shared = twinos_shared();
+
+	if (unlikely(shared->state == TWINOS_STARTING))
+		return min(shared->slice_tsc, (u64)shared->tsc_khz);
+	return shared->slice_tsc;
+}
+
 /* How much longer this OS may run while the other one wants the CPU, too. */
 static __always_inline s64 turn_left(const struct twinos_side *me,
 				     const struct twinos_side *other)
 {
 	s64 ahead = me->vrun - other->vrun;
-	s64 left = (s64)(twinos_shared()->slice_tsc / 2) - ahead;
+	s64 left = (s64)(slice() / 2) - ahead;
 
 	return left * twinos_shared()->weight[twinos_role] / 50;
 }
@@ -162,7 +175,7 @@ static __always_inline s64 turn_left(const struct twinos_side *me,
 static void set_turn_end(u64 now)
 {
 	const struct twinos_side *other = twinos_other();
-	s64 grace = twinos_shared()->slice_tsc >> GRACE_SHIFT;
+	s64 grace = slice() >> GRACE_SHIFT;
 
 	if (!other_wants_cpu(other, now))
 		turn_end = other->wake_tsc;
@@ -239,8 +252,8 @@ static void switch_os(bool idle)
 	now = rdtsc();
 	me->resumed_tsc = now;
 	me->idle = false;
-	if (idle && (s64)(other->vrun - me->vrun) > (s64)shared->slice_tsc / 2)
-		me->vrun = other->vrun - shared->slice_tsc / 2;
+	if (idle && (s64)(other->vrun - me->vrun) > (s64)slice() / 2)
+		me->vrun = other->vrun - slice() / 2;
 	if (unlikely(irr))
 		replay_system_vectors(irr);
 	replay_pending(me);
@@ -393,6 +406,12 @@ void twinos_first_switch(void)
 	switch_os(false);
 }
 
+/** twinos_timeshare_end() - never give the CPU away again. Leading OS. */
+void twinos_timeshare_end(void)
+{
+	WRITE_ONCE(timesharing, false);
+}
+
 u64 twinos_launch_away_max(void)
 {
 	return launch_away_max;
@@ -451,7 +470,7 @@ static void foreign_interrupt(struct irq_desc *desc)
 	 * At once, unless the owner has had more than its share by two slices:
 	 * a flood of interrupts must not buy it the CPU.
 	 */
-	if (idling() || (s64)(other->vrun - me->vrun) < 2 * (s64)twinos_shared()->slice_tsc) {
+	if (idling() || (s64)(other->vrun - me->vrun) < 2 * (s64)slice()) {
 		switch_os(idling());
 	} else {
 		set_turn_end(now);
@@ -505,9 +524,11 @@ int twinos_vectors_init(void)
 		from = FIRST_EXTERNAL_VECTOR;
 		to = TWINOS_VECTOR_SPLIT;
 	}
+	preempt_disable();
 	for (vector = from; vector < to; vector++)
 		if (IS_ERR_OR_NULL(__this_cpu_read(vector_irq[vector])))
 			__this_cpu_write(vector_irq[vector], irq_to_desc(irq));
+	preempt_enable();
 	return 0;
 }
 
@@ -536,7 +557,7 @@ int twinos_timer_init(unsigned int tsc_khz, u64 lapic_hz)
 		pr_err("the frequency of the local APIC timer is not known\n");
 		return -ENODEV;
 	}
-	twinos_clockevent.cpumask = cpumask_of(smp_processor_id());
+	twinos_clockevent.cpumask = cpumask_of(raw_smp_processor_id());
 	clockevents_config_and_register(&twinos_clockevent, tsc_khz * 1000,
 					0xf, 0x7fffffff);
 	if (!timer_owned)

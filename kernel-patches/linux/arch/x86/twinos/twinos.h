@@ -76,6 +76,7 @@ int twinos_timer_init(unsigned int tsc_khz, u64 lapic_hz);
 int twinos_vectors_init(void);
 void twinos_timeshare_begin(void);
 void twinos_first_switch(void);
+void twinos_timeshare_end(void);
 void twinos_yield_early(void);
 bool twinos_overdue(void);
 u64 twinos_launch_away_max(void);
