@@ -131,6 +131,12 @@ static __always_inline bool other_wants_cpu(const struct twinos_side *other, u64
 	       other->pending[2] | other->pending[3];
 }
 
+/* In percent. The other OS can write there, too: never divide by its zero. */
+static __always_inline u32 weight(void)
+{
+	return clamp(READ_ONCE(twinos_shared()->weight[twinos_role]), 1U, 99U);
+}
+
 /* CPU time of @me, weighted; the time of a halted CPU is nobody's. */
 static __always_inline void charge(struct twinos_side *me, u64 now)
 {
@@ -142,7 +148,7 @@ static __always_inline void charge(struct twinos_side *me, u64 now)
 		return;
 	}
 	me->run_tsc += used;
-	me->vrun += used * 50 / twinos_shared()->weight[twinos_role];
+	me->vrun += used * 50 / weight();
 }
 
 /*
@@ -165,7 +171,7 @@ static __always_inline s64 turn_left(const struct twinos_side *me,
 	s64 ahead = me->vrun - other->vrun;
 	s64 left = (s64)(slice() / 2) - ahead;
 
-	return left * twinos_shared()->weight[twinos_role] / 50;
+	return left * (s64)weight() / 50;
 }
 
 /*
