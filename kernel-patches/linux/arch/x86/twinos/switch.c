@@ -8,6 +8,7 @@
  * Nothing in this file may touch per-CPU data between the two halves: the GS
  * base is the other kernel's until it is loaded again.
  */
+#include <linux/jump_label.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <asm/apic.h>
@@ -299,6 +300,75 @@ static __always_inline void load_speculation_control(void)
 			     (u32)(cpu_state.spec_ctrl >> 32));
 }
 
+/*
+ * Boot option twinos_check: after every switch read back what has been loaded
+ * and compare it with what was saved. For tests; costs as much as a switch.
+ */
+static DEFINE_STATIC_KEY_FALSE(check_state);
+static bool check_wanted __initdata;
+static u64 checks, mismatches;
+
+static int __init parse_check(char *p)
+{
+	check_wanted = true;
+	return 0;
+}
+early_param("twinos_check", parse_check);
+
+static int __init enable_check(void)
+{
+	if (check_wanted)
+		static_branch_enable(&check_state);
+	return 0;
+}
+late_initcall(enable_check);
+
+static noinline void compare_state(void)
+{
+	const struct twinos_transit *saved = &twinos_me()->transit;
+	int n = ARRAY_SIZE(boot_msrs) - !has_tsc_aux();
+	struct desc_ptr gdt, idt;
+	u16 ds, es, fs, gs, ldt;
+	bool same;
+	int i;
+
+	native_store_gdt(&gdt);
+	store_idt(&idt);
+	savesegment(ds, ds);
+	savesegment(es, es);
+	savesegment(fs, fs);
+	savesegment(gs, gs);
+	asm volatile("sldt %0" : "=m" (ldt));
+	same = native_read_cr0() == saved->cr0 && native_read_cr4() == saved->cr4 &&
+	       __native_read_cr3() == saved->cr3 && native_read_cr2() == cpu_state.cr2 &&
+	       gdt.address == cpu_state.gdt.address && gdt.size == cpu_state.gdt.size &&
+	       idt.address == cpu_state.idt.address && idt.size == cpu_state.idt.size &&
+	       native_store_tr() == cpu_state.tr && ldt == cpu_state.ldt &&
+	       ds == cpu_state.ds && es == cpu_state.es &&
+	       fs == cpu_state.fs && gs == cpu_state.gs &&
+	       __rdmsr(MSR_FS_BASE) == cpu_state.fs_base &&
+	       __rdmsr(MSR_GS_BASE) == cpu_state.gs_base &&
+	       __rdmsr(MSR_KERNEL_GS_BASE) == cpu_state.user_gs_base &&
+	       read_dr(7) == cpu_state.dr7 &&
+	       (!cpu_state.xsaved ||
+		xgetbv(XCR_XFEATURE_ENABLED_MASK) == cpu_state.xcr0);
+	for (i = 0; i < n; i++)
+		same &= __rdmsr(boot_msrs[i]) == cpu_state.boot_msr[i];
+	checks++;
+	mismatches += !same;
+}
+
+/**
+ * twinos_check_result() - what twinos_check has found in this OS
+ * @compared: number of switches whose state was compared, 0 without the option
+ * @different: number of those after which something was not as before
+ */
+void twinos_check_result(u64 *compared, u64 *different)
+{
+	*compared = checks;
+	*different = mismatches;
+}
+
 /**
  * twinos_switch_cpu_state() - give the CPU to the other OS
  *
@@ -336,6 +406,8 @@ void twinos_switch_cpu_state(void)
 	load_extended_state();
 	load_debug_registers();
 	native_write_cr2(cpu_state.cr2);
+	if (static_branch_unlikely(&check_state))
+		compare_state();
 }
 
 /**

@@ -154,6 +154,7 @@ static int emit_side(char *buf, int n, const char *name, const struct twinos_sid
 static ssize_t stats_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
 	const struct twinos_shared *s = twinos_shared();
+	u64 compared, different;
 	int n;
 
 	if (twinos_role == TWINOS_LEADING && twinos_get_state() < TWINOS_STARTING)
@@ -165,6 +166,10 @@ static ssize_t stats_show(struct kobject *kobj, struct kobj_attribute *attr, cha
 		       s->first_return_tsc, s->init_tsc, s->slice_tsc);
 	if (twinos_role == TWINOS_LEADING)
 		n += sysfs_emit_at(buf, n, "launch_away_max %llu\n", twinos_launch_away_max());
+	twinos_check_result(&compared, &different);
+	if (compared)
+		n += sysfs_emit_at(buf, n, "state_checks %llu\nstate_mismatches %llu\n",
+				   compared, different);
 	n += emit_side(buf, n, "leading", &s->side[TWINOS_LEADING]);
 	n += emit_side(buf, n, "coexisting", &s->side[TWINOS_COEXISTING]);
 	return n;

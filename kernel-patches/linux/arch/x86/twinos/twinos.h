@@ -47,6 +47,7 @@ u32 twinos_lapic_read(u32 reg);
 void twinos_lapic_write(u32 reg, u32 value);
 void twinos_lapic_self_ipi(int vector);
 bool twinos_state_valid(void);
+void twinos_check_result(u64 *compared, u64 *different);
 extern const char twinos_transit_start[], twinos_transit_end[];
 extern const char twinos_abandon_start[], twinos_start_start[];
 
