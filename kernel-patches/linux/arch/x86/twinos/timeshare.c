@@ -37,9 +37,10 @@ static u64 launch_away_max;
 static bool timesharing;	/* there is another OS to share with */
 static bool tsc_deadline;
 static bool timer_owned;	/* the LAPIC timer is programmed by us */
+static u64 grace_end;		/* until then foreign interrupts wait */
 static bool halted;		/* since resumed_tsc, both OSes idle */
 
-/* A foreign interrupt buys its owner at least this part of a slice. */
+/* A foreign interrupt buys its owner this part of a slice, half a ms at most. */
 #define GRACE_SHIFT	6
 
 #define LAPIC_SHIFT	24
@@ -124,11 +125,14 @@ static __always_inline bool other_alive(void)
 	return state == TWINOS_STARTING || state == TWINOS_RUNNING;
 }
 
+static __always_inline bool has_pending(const struct twinos_side *side)
+{
+	return side->pending[0] | side->pending[1] | side->pending[2] | side->pending[3];
+}
+
 static __always_inline bool other_wants_cpu(const struct twinos_side *other, u64 now)
 {
-	return !READ_ONCE(other->idle) || other->wake_tsc <= now ||
-	       other->pending[0] | other->pending[1] |
-	       other->pending[2] | other->pending[3];
+	return !READ_ONCE(other->idle) || other->wake_tsc <= now || has_pending(other);
 }
 
 /* In percent. The other OS can write there, too: never divide by its zero. */
@@ -174,6 +178,21 @@ static __always_inline s64 turn_left(const struct twinos_side *me,
 	return left * (s64)weight() / 50;
 }
 
+static __always_inline s64 grace(void)
+{
+	return min(slice() >> GRACE_SHIFT, (u64)twinos_shared()->tsc_khz / 2);
+}
+
+/*
+ * May the other OS's interrupts take the CPU from this one? Not once their
+ * owner has had more than its share by two slices: a flood of interrupts must
+ * not buy it the CPU.
+ */
+static bool may_interrupt(const struct twinos_side *me, const struct twinos_side *other)
+{
+	return (s64)(other->vrun - me->vrun) < 2 * (s64)slice();
+}
+
 /*
  * An OS with nothing to run wants the CPU at its next event; one that waits for
  * its turn, or has interrupts waiting, gets it when ours is over.
@@ -181,12 +200,11 @@ static __always_inline s64 turn_left(const struct twinos_side *me,
 static void set_turn_end(u64 now)
 {
 	const struct twinos_side *other = twinos_other();
-	s64 grace = slice() >> GRACE_SHIFT;
 
 	if (!other_wants_cpu(other, now))
 		turn_end = other->wake_tsc;
 	else
-		turn_end = now + max(turn_left(twinos_me(), other), grace);
+		turn_end = now + max(turn_left(twinos_me(), other), grace());
 }
 
 /* Interrupts that came in for this OS while the other one ran. */
@@ -262,7 +280,12 @@ static void switch_os(bool idle)
 		me->vrun = other->vrun - slice() / 2;
 	if (unlikely(irr))
 		replay_system_vectors(irr);
-	replay_pending(me);
+	/* Time to handle them, before the other OS's next one takes the CPU. */
+	grace_end = 0;
+	if (has_pending(me)) {
+		replay_pending(me);
+		grace_end = now + grace();
+	}
 	set_turn_end(now);
 	program_timer(now);
 
@@ -336,7 +359,8 @@ static void end_of_turn(u64 now)
 	}
 	charge(me, now);
 	if (other_wants_cpu(other, now) &&
-	    (idle || other->idle || turn_left(me, other) <= 0)) {
+	    (idle || other->idle || turn_left(me, other) <= 0 ||
+	     (has_pending(other) && may_interrupt(me, other)))) {
 		switch_os(idle);
 		return;
 	}
@@ -472,16 +496,14 @@ static void foreign_interrupt(struct irq_desc *desc)
 	other->pending[vector / 64] |= BIT_ULL(vector % 64);
 	now = rdtsc();
 	charge(me, now);
-	/*
-	 * At once, unless the owner has had more than its share by two slices:
-	 * a flood of interrupts must not buy it the CPU.
-	 */
-	if (idling() || (s64)(other->vrun - me->vrun) < 2 * (s64)slice()) {
+	if (idling() || (now >= grace_end && may_interrupt(me, other))) {
 		switch_os(idling());
-	} else {
-		set_turn_end(now);
-		program_timer(now);
+		return;
 	}
+	set_turn_end(now);
+	if (now < grace_end)
+		turn_end = min(turn_end, grace_end);
+	program_timer(now);
 }
 
 /**
