@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The devices of the share: a PCI function must exist, signal by MSI and not
- * be in use by the running OS; an interrupt pin must have no handler. The
- * kernel takes them when loading; here is said who has them.
+ * be in use by the running OS; an interrupt pin must have no handler; and none
+ * of them may be another coexisting OS's. The kernel takes them when loading; here is said who has them.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,20 +26,6 @@ static void format_pci(const struct twinos_pci *pci, char *text, size_t size)
 {
 	snprintf(text, size, "%04x:%02x:%02x.%x", pci->domain, pci->bus, pci->devfn >> 3,
 		 pci->devfn & 7);
-}
-
-/* Does TwinOS hold it already, from an earlier load? Line "pci BDF" of share. */
-static bool held(const struct roots *roots, const char *bdf)
-{
-	char directory[300], text[4096], *line;
-
-	snprintf(directory, sizeof(directory), "%s/kernel/twinos/os1", roots->sys);
-	if (read_text(directory, "share", text, sizeof(text)))
-		return false;
-	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		if (!strncmp(line, "pci ", 4) && !strcmp(line + 4, bdf))
-			return true;
-	return false;
 }
 
 /* MSI or MSI-X in the capability list of the configuration space? */
@@ -199,16 +185,32 @@ static int check_block(const struct roots *roots, const char *bdf, const char *d
 	return err;
 }
 
-/** check_pci() - may a PCI function be taken from the running OS? */
-int check_pci(const struct roots *roots, const struct twinos_pci *pci)
+static int refuse_owned(const char *what, const struct os *owner)
 {
+	return refuse(EBUSY, "%s belongs to coexisting OS %u (%s); choose another, or %s first",
+		      what, owner->id, state_name(owner->state), os_release(owner));
+}
+
+/**
+ * check_pci() - may a PCI function be taken from the running OS?
+ * @id: of the OS that it is for
+ */
+int check_pci(const struct roots *roots, const struct twinos_pci *pci,
+	      const struct os_list *oses, uint32_t id)
+{
+	const struct os *owner = pci_owner(oses, pci, id);
 	char bdf[24], path[300], device[PATH_MAX], text[32];
 	int err;
 
 	format_pci(pci, bdf, sizeof(bdf));
+	if (owner) {
+		snprintf(path, sizeof(path), "PCI function %s", bdf);
+		return refuse_owned(path, owner);
+	}
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", roots->sys, bdf);
 	if (!realpath(path, device)) {
-		if (held(roots, bdf))
+		/* An OS that has ended may still have it; the load takes it over. */
+		if (pci_held(oses, pci))
 			return 0;
 		return refuse(ENODEV, "PCI function %s does not exist; see /sys/bus/pci/devices", bdf);
 	}
@@ -227,12 +229,17 @@ int check_pci(const struct roots *roots, const struct twinos_pci *pci)
  * /proc/interrupts: "  4:  17  0  IO-APIC   4-edge      ttyS0". The pin is the
  * number before the trigger; the handlers' names are behind it.
  */
-int check_irq(const struct roots *roots, uint32_t irq)
+int check_irq(const struct roots *roots, uint32_t irq, const struct os_list *oses, uint32_t id)
 {
+	const struct os *owner = irq_owner(oses, irq, id);
 	char path[300], line[4096];
 	int err = 0;
 	FILE *file;
 
+	if (owner) {
+		snprintf(path, sizeof(path), "interrupt pin %u", irq);
+		return refuse_owned(path, owner);
+	}
 	snprintf(path, sizeof(path), "%s/interrupts", roots->proc);
 	file = fopen(path, "r");
 	if (!file)

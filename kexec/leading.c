@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The running kernel: is it one that can have a coexisting OS beside it, in
- * which state is that one, and the system calls that change it.
+ * The running kernel: is it one that can have coexisting OSes beside it, and the
+ * system calls that change them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -78,94 +78,6 @@ int check_leading(const struct roots *roots)
 	return 0;
 }
 
-/** twinos_state() - of the coexisting OS; refuses what it does not know */
-int twinos_state(const struct roots *roots, enum twinos_state *state)
-{
-	static const char *const names[] = TWINOS_STATE_NAMES;
-	char text[32];
-	unsigned int i;
-
-	if (read_twinos(roots, "os1/state", text, sizeof(text)))
-		return refuse(EOPNOTSUPP, "the running kernel does not tell the coexisting OS's state; boot it with TwinOS support");
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(text, names[i])) {
-			*state = i;
-			return 0;
-		}
-	return refuse(EPROTO, "the running kernel says that the coexisting OS is \"%s\", which this kexec does not know",
-		      text);
-}
-
-/* How many CPUs a list such as 0-3,8 names; 0 if it is not understood. */
-static unsigned long count_cpus(const char *list)
-{
-	unsigned long n = 0, first, last;
-	char *end;
-
-	do {
-		first = strtoul(list, &end, 10);
-		if (end == list)
-			return 0;
-		last = first;
-		if (*end == '-') {
-			list = end + 1;
-			last = strtoul(list, &end, 10);
-			if (end == list || last < first)
-				return 0;
-		}
-		n += last - first + 1;
-		list = end + 1;
-	} while (*end == ',');
-	return *end ? 0 : n;
-}
-
-/* Is word among the words of text, separated by blanks or newlines? */
-static bool has_word(const char *text, const char *word)
-{
-	const size_t length = strlen(word);
-	size_t n;
-
-	for (text += strspn(text, " \n"); *text; text += n + strspn(text + n, " \n")) {
-		n = strcspn(text, " \n");
-		if (n == length && !memcmp(text, word, n))
-			return true;
-	}
-	return false;
-}
-
-/** check_cpus() - time-shared mode takes exactly one CPU, the other mode a kernel that has it */
-int check_cpus(const struct roots *roots, const struct share_options *options)
-{
-	char directory[300], text[4096];
-	bool dedicated;
-	unsigned long online;
-
-	/* The modes that the kernel has are the words of this file. */
-	dedicated = !read_twinos(roots, "modes", text, sizeof(text)) &&
-		    has_word(text, "dedicated");
-	if (options->nr_cpus) {
-		if (!dedicated)
-			return refuse(EOPNOTSUPP,
-				      "the running kernel has no dedicated mode; leave --twinos-cpus (or cpus in %s) out and boot with one CPU (maxcpus=1)",
-				      roots->conf);
-		return 0;
-	}
-	snprintf(directory, sizeof(directory), "%s/devices/system/cpu", roots->sys);
-	/* A kernel without SMP has no such file. */
-	if (read_text(directory, "online", text, sizeof(text)))
-		return 0;
-	online = count_cpus(text);
-	if (online == 1)
-		return 0;
-	if (dedicated)
-		return refuse(ENODEV,
-			      "CPUs %s are online, and time-shared mode works with one; give the coexisting OS CPUs of its own with --twinos-cpus, or boot with maxcpus=1",
-			      text);
-	return refuse(ENODEV,
-		      "CPUs %s are online, and time-shared mode works with one; take the others offline or boot with maxcpus=1 (the running kernel has no dedicated mode, --twinos-cpus)",
-		      text);
-}
-
 /** twinos_kexec_load() - kexec_load(2) into the TwinOS slot; explains an errno */
 int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments)
 {
@@ -175,11 +87,11 @@ int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments)
 	case EPERM:
 		return refuse(EPERM, "the running kernel does not permit loading; it needs CAP_SYS_BOOT, kernel.kexec_load_disabled=0 and no lockdown");
 	case EBUSY:
-		return refuse(EBUSY, "the running kernel reports that a coexisting OS runs or a device of the share is in use; see dmesg");
+		return refuse(EBUSY, "the running kernel reports that this coexisting OS runs or a device of the share is in use; see dmesg");
 	case EADDRNOTAVAIL:
-		return refuse(EADDRNOTAVAIL, "the running kernel reports that the window is not free; see dmesg, boot it with twinos=SIZE@ADDRESS");
+		return refuse(EADDRNOTAVAIL, "the running kernel reports that the window or the low slice is not free; see dmesg, boot it with twinos=SIZE@ADDRESS");
 	case ENODEV:
-		return refuse(ENODEV, "the running kernel could not take a device of the share; see dmesg");
+		return refuse(ENODEV, "the running kernel could not take a CPU or a device of the share; see dmesg");
 	case EOPNOTSUPP:
 		return refuse(EOPNOTSUPP, "the running kernel cannot have a coexisting OS of this kind; see dmesg");
 	case EINVAL:
@@ -189,31 +101,77 @@ int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments)
 	}
 }
 
-/** twinos_reboot() - TWINOS_REBOOT_LAUNCH or _UNLOAD; explains an errno */
-int twinos_reboot(unsigned int command, uint32_t id)
+static const char *verb(unsigned int command)
 {
-	const bool launch = command == TWINOS_REBOOT_LAUNCH;
+	switch (command) {
+	case TWINOS_REBOOT_LAUNCH:
+		return "launch";
+	case TWINOS_REBOOT_UNLOAD:
+		return "unload";
+	case TWINOS_REBOOT_STOP:
+		return "stop";
+	case TWINOS_REBOOT_KILL:
+		return "kill";
+	default:
+		return "move";
+	}
+}
 
-	if (!syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command,
-		     (unsigned long)id))
-		return 0;
-	switch (errno) {
+/**
+ * refuse_reboot() - what an errno of twinos_reboot() means
+ *
+ * Most of them have been ruled out before; then the state has changed since.
+ */
+int refuse_reboot(unsigned int command, uint32_t id, int error)
+{
+	switch (error) {
 	case ENOENT:
-		return refuse(ENOENT, "nothing is loaded as coexisting OS %u; load it with kexec --twinos -l first",
-			      id);
+		return refuse(ENOENT, "nothing is loaded as coexisting OS %u; load it with kexec --twinos --twinos-id=%u -l first",
+			      id, id);
+	case ESRCH:
+		return refuse(ESRCH, "coexisting OS %u is not running; there is nothing to %s",
+			      id, verb(command));
 	case EBUSY:
-		return launch ?
-			refuse(EBUSY, "coexisting OS %u is running already; wait until it has stopped", id) :
-			refuse(EBUSY, "coexisting OS %u is running; stop it first (halt in it)", id);
+		if (command == TWINOS_REBOOT_UNLOAD)
+			return refuse(EBUSY, "coexisting OS %u is running; stop it first (kexec --twinos-id=%u --twinos-stop)",
+				      id, id);
+		if (command == TWINOS_REBOOT_LAUNCH)
+			return refuse(EBUSY, "coexisting OS %u is running already, or another one shares CPU 0; see twinos status",
+				      id);
+		return refuse(EBUSY, "the running kernel cannot %s coexisting OS %u now: another one shares CPU 0, or is being changed; see twinos status",
+			      verb(command), id);
 	case EPERM:
 		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT; run kexec as root");
 	case ENODEV:
-		return refuse(ENODEV, "more than one CPU is online, or the timer cannot be shared; see dmesg, take the other CPUs offline or boot with maxcpus=1");
-	case EINVAL:
+		return refuse(ENODEV, "the running kernel cannot give away or share a CPU that coexisting OS %u needs; see dmesg and /sys/devices/system/cpu/online",
+			      id);
+	case ECANCELED:
+		return refuse(ECANCELED, "a CPU could not be taken offline, and all that was taken is given back; see dmesg for which one, and free it or choose another");
+	case ETIMEDOUT:
+		return refuse(ETIMEDOUT, "coexisting OS %u did not answer and stays as it is; if it hangs, end it with kexec --twinos-id=%u --twinos-kill",
+			      id, id);
 	case EOPNOTSUPP:
-		return refuse(EOPNOTSUPP, "the running kernel cannot do this; boot one with TwinOS support as the leading OS and see dmesg");
+		if (command == TWINOS_REBOOT_MOVE)
+			return refuse(EOPNOTSUPP, "coexisting OS %u cannot be moved there: it has several CPUs, or the running kernel cannot share one; see dmesg",
+				      id);
+		/* fall through */
+	case EINVAL:
+		return refuse(error, "the running kernel cannot %s a coexisting OS like this; see dmesg, and boot one with TwinOS support as the leading OS",
+			      verb(command));
 	default:
-		return refuse(errno, "%s failed: %s; see dmesg", launch ? "the launch" : "unloading",
-			      strerror(errno));
+		return refuse(error, "the running kernel could not %s coexisting OS %u: %s; see dmesg",
+			      verb(command), id, strerror(error));
 	}
+}
+
+/**
+ * twinos_reboot() - one of TWINOS_REBOOT_*
+ * @cpu: where to move, else 0
+ */
+int twinos_reboot(unsigned int command, uint32_t id, uint32_t cpu)
+{
+	if (!syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command,
+		     (uint64_t)cpu << 32 | id))
+		return 0;
+	return refuse_reboot(command, id, errno);
 }

@@ -172,22 +172,34 @@ static int unpack_and_place(const struct request *r, struct loaded *l,
 	return place(r->kernel, image, kernel, sizes, p);
 }
 
-static int check_share(const struct roots *roots, const struct share_options *share)
+static int check_devices(const struct roots *roots, const struct share_options *share,
+			 const struct os_list *oses, uint32_t id)
 {
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < share->nr_pci; i++) {
-		err = check_pci(roots, &share->pci[i]);
+		err = check_pci(roots, &share->pci[i], oses, id);
 		if (err)
 			return err;
 	}
 	for (i = 0; i < share->nr_irqs; i++) {
-		err = check_irq(roots, share->irqs[i]);
+		err = check_irq(roots, share->irqs[i], oses, id);
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+/* An OS that runs keeps its number. */
+static int check_id(const struct os_list *oses, uint32_t id)
+{
+	const struct os *os = find_os(oses, id);
+
+	if (!os || !os_running(os))
+		return 0;
+	return refuse(EBUSY, "coexisting OS %u is running; stop it (kexec --twinos-id=%u --twinos-stop) before loading another in its place, or choose another number",
+		      id, id);
 }
 
 /**
@@ -199,6 +211,7 @@ int prepare_load(const struct roots *roots, const struct request *r, const uint8
 		 size_t purgatory_size, struct loaded *l)
 {
 	static struct memory_map firmware, used;
+	static struct os_list oses;
 	struct share_options share = r->share;
 	struct placement *p = &l->placement;
 	struct boot_params *params;
@@ -208,22 +221,28 @@ int prepare_load(const struct roots *roots, const struct request *r, const uint8
 	struct sizes sizes;
 	size_t initrd_size;
 	uint8_t *code = NULL;
+	uint32_t id = r->id;
 	int err;
 
 	memset(l, 0, sizeof(*l));
 	err = share_defaults(&share, roots->conf);
 	if (!err)
-		err = check_cpus(roots, &share);
+		err = read_oses(roots, &oses);
+	if (!err)
+		err = check_id(&oses, id);
 	if (!err)
 		err = read_firmware_map(roots->sys, &firmware);
 	if (!err)
 		err = read_used_map(roots->proc, &used);
 	if (!err)
-		err = find_window(roots, &share, &firmware, &used, &p->window, &p->low);
+		err = find_window(roots, &share, &oses, &id, &firmware, &used, &p->window,
+				  &p->low);
+	if (!err)
+		err = check_cpus(roots, share.cpus, share.nr_cpus, &oses, id);
 	if (!err)
 		err = read_parts(r, l, &image, &kernel, &initrd, &initrd_size);
 	if (!err)
-		err = check_share(roots, &share);
+		err = check_devices(roots, &share, &oses, id);
 	if (err)
 		return err;
 
@@ -248,7 +267,7 @@ int prepare_load(const struct roots *roots, const struct request *r, const uint8
 		return refuse(ENOMEM, "not enough memory for boot_params");
 	own(l, params);
 	fill_boot_params(params, &image, p, &firmware);
-	fill_share(&l->share, p, &share, r->id);
+	fill_share(&l->share, p, &share, id);
 
 	debug("twinos: %-12s %#14" PRIx64 "-%#" PRIx64 "\n", "window", p->window.start,
 	      range_end(&p->window) - 1);

@@ -247,19 +247,132 @@ static bool booted_window(const struct roots *roots, unsigned int nr, struct ran
 	return false;
 }
 
+/* Up to where another OS's window begins. */
+static uint64_t end_before_others(const struct os_list *oses, uint32_t id, uint64_t start,
+				  uint64_t end)
+{
+	const struct os *os;
+
+	for (os = next_claim(oses, NULL, id); os; os = next_claim(oses, os, id))
+		if (os->window.size && os->window.start > start && os->window.start < end)
+			end = os->window.start;
+	return end;
+}
+
+/*
+ * A load without a number replaces what is loaded for the same window, and not
+ * launched yet; else it gets a number that is free.
+ */
+static int number_for(const struct os_list *oses, uint64_t window_start, uint32_t *id)
+{
+	const struct os *os;
+
+	if (*id)
+		return 0;
+	for (os = next_claim(oses, NULL, 0); os; os = next_claim(oses, os, 0))
+		if (!os_running(os) && os->window.start == window_start) {
+			*id = os->id;
+			return 0;
+		}
+	*id = free_id(oses);
+	if (*id)
+		return 0;
+	return refuse(EBUSY, "all %d numbers of coexisting OSes are in use; unload or stop one first",
+		      TWINOS_MAX_ID);
+}
+
+/* Every window has an owner: name them. */
+static int refuse_windows(const struct roots *roots, const struct os_list *oses)
+{
+	struct range window, low;
+	char text[300] = "";
+	const struct os *os;
+	unsigned int i;
+	size_t used = 0;
+
+	for (i = 0; booted_window(roots, i, &window, &low) && used < sizeof(text); i++) {
+		os = memory_owner(oses, &window, 0, NULL);
+		used += snprintf(text + used, sizeof(text) - used,
+				 "%s%#" PRIx64 "-%#" PRIx64 " by coexisting OS %u (%s)",
+				 i ? ", " : "", window.start, range_end(&window) - 1,
+				 os->id, state_name(os->state));
+	}
+	return refuse(EADDRNOTAVAIL,
+		      "every window is in use: %s; stop or unload one of them, or give --mem-min=ADDRESS",
+		      text);
+}
+
+/*
+ * The first withheld window that no other OS uses. If there is none, the load
+ * replaces what is loaded, and not launched yet, for one of them.
+ */
+static int find_booted_window(const struct roots *roots, const struct os_list *oses, uint32_t id,
+			      struct range *window)
+{
+	const struct os *os;
+	struct range low;
+	unsigned int i;
+
+	for (i = 0; booted_window(roots, i, window, &low); i++)
+		if (!memory_owner(oses, window, id, NULL))
+			return 0;
+	if (!i)
+		return refuse(EINVAL,
+			      "no window is known; give --mem-min=ADDRESS, or boot the running OS with twinos=SIZE@ADDRESS");
+	for (i = 0; !id && booted_window(roots, i, window, &low); i++) {
+		os = memory_owner(oses, window, 0, NULL);
+		if (!os_running(os) && os->window.start == window->start)
+			return 0;
+	}
+	return refuse_windows(roots, oses);
+}
+
+/* The low slice that goes with the window, unless another OS has it already. */
+static int find_low(const struct roots *roots, const struct share_options *options,
+		    const struct os_list *oses, uint32_t id, const struct range *window,
+		    struct range *low)
+{
+	const struct os *owner = NULL;
+	struct range booted, booted_low;
+	unsigned int i;
+
+	*low = (struct range){ 0, 0 };
+	if (options->has_low) {
+		*low = options->low;
+		return check_memory(oses, "the low slice", low, id);
+	}
+	for (i = 0; booted_window(roots, i, &booted, &booted_low); i++)
+		if (window->start >= booted.start && window->start < range_end(&booted))
+			*low = booted_low;
+	if (low->size)
+		owner = memory_owner(oses, low, id, NULL);
+	if (owner)
+		low->size = 0;
+	if (low->size || options->nr_cpus < 2)
+		return 0;
+	if (owner)
+		return refuse(EADDRNOTAVAIL,
+			      "%u CPUs need a low slice to start from, and coexisting OS %u (%s) has the one of this window; give another with --twinos-low=32K@ADDRESS, or one CPU",
+			      options->nr_cpus, owner->id, state_name(owner->state));
+	return refuse(EINVAL,
+		      "%u CPUs need a low slice to start from; give --twinos-low=32K@ADDRESS (boot the running OS with twinos=SIZE@ADDRESS,low=32K@ADDRESS), or one CPU",
+		      options->nr_cpus);
+}
+
 /**
- * find_window() - the window and the low slice of the share
+ * find_window() - the window and the low slice of the share, and the OS's number
+ * @id: what the user said, 0 for nothing; filled in
  *
  * The window is what the options say, up to the end of free memory if they
- * give no end; or else the first that the running OS withheld with twinos=.
- * The low slice is what the options say, or what goes with that window.
+ * give no end; or else the first that the running OS withheld with twinos= and
+ * that no other coexisting OS has. The low slice is what the options say, or
+ * what goes with that window.
  */
 int find_window(const struct roots *roots, const struct share_options *options,
+		const struct os_list *oses, uint32_t *id,
 		const struct memory_map *firmware, const struct memory_map *used,
 		struct range *window, struct range *low)
 {
-	struct range booted, booted_low;
-	unsigned int i;
 	uint64_t end;
 	int err;
 
@@ -270,6 +383,9 @@ int find_window(const struct roots *roots, const struct share_options *options,
 			      options->mem_max, options->mem_min);
 	if (options->has_mem_min) {
 		window->start = options->mem_min;
+		err = number_for(oses, window->start, id);
+		if (err)
+			return err;
 		if (options->has_mem_max) {
 			/* Its last byte, or one past it: the same page boundary. */
 			end = options->mem_max & (PAGE - 1) ? options->mem_max + 1 : options->mem_max;
@@ -281,9 +397,15 @@ int find_window(const struct roots *roots, const struct share_options *options,
 			err = free_run(window->start, firmware, used, &end);
 			if (err)
 				return err;
+			end = end_before_others(oses, *id, window->start, end);
 		}
 		window->size = end - window->start;
-	} else if (booted_window(roots, 0, window, low)) {
+	} else {
+		err = find_booted_window(roots, oses, *id, window);
+		if (!err)
+			err = number_for(oses, window->start, id);
+		if (err)
+			return err;
 		if (options->has_mem_max && options->mem_max >= window->start) {
 			end = (options->mem_max + 1) & ~(PAGE - 1);
 			if (end < range_end(window))
@@ -293,24 +415,14 @@ int find_window(const struct roots *roots, const struct share_options *options,
 				      "--mem-max=%#" PRIx64 " is below the window at %#" PRIx64 "; give --mem-min as well",
 				      options->mem_max, window->start);
 		}
-	} else {
-		return refuse(EINVAL,
-			      "no window is known; give --mem-min=ADDRESS, or boot the running OS with twinos=SIZE@ADDRESS");
 	}
 	err = check_free("the window", window, firmware, used);
-	if (err)
+	if (!err)
+		err = check_memory(oses, "the window", window, *id);
+	if (!err)
+		err = find_low(roots, options, oses, *id, window, low);
+	if (err || !low->size)
 		return err;
-
-	*low = (struct range){ 0, 0 };
-	if (options->has_low) {
-		*low = options->low;
-	} else {
-		for (i = 0; booted_window(roots, i, &booted, &booted_low); i++)
-			if (window->start >= booted.start && window->start < range_end(&booted))
-				*low = booted_low;
-	}
-	if (!low->size)
-		return 0;
 	if (low->start < range_end(window) && window->start < range_end(low))
 		return refuse(EINVAL,
 			      "--twinos-low=%#" PRIx64 "-%#" PRIx64 " overlaps the window %#" PRIx64 "-%#" PRIx64,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kexec --twinos as a command: its options among upstream's, the load, the
- * launch, and what upstream's main() asks us. With --twinos everything is done
+ * kexec --twinos as a command: its options among upstream's, what is done for
+ * each of them, and what upstream's main() asks us. With --twinos everything is done
  * here; without it upstream's code runs as ever, except that kexec -e launches
  * the coexisting OS if no ordinary image is loaded.
  */
@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "../kexec.h"
 #include <arch/options.h>
 #include "twinos.h"
@@ -28,27 +29,94 @@ static const char short_options[] = KEXEC_ALL_OPT_STR;
 /* Exit status of --status, by state; see kexec-twinos(8). */
 #define STATUS_UNKNOWN 255
 
-enum action { ACTION_NONE, ACTION_LOAD, ACTION_EXEC, ACTION_UNLOAD, ACTION_STATUS };
+#define TIMEOUT_DEFAULT 60		/* seconds that an OS has for shutting down */
+#define TIMEOUT_MAX 86400
+
+enum action {
+	ACTION_NONE, ACTION_LOAD, ACTION_EXEC, ACTION_UNLOAD, ACTION_STATUS, ACTION_STOP,
+	ACTION_KILL, ACTION_MOVE,
+};
 
 struct command {
 	enum action action;
 	struct request request;
+	const char *append;
+	bool reuse_command_line;
 	char *command_line;
+	unsigned int timeout;		/* 0: not given */
+	unsigned int given;		/* share_keys, a bit each */
+	const char *load_only;		/* an option that only -l knows, NULL if none is given */
 };
+
+static const struct {
+	int opt;
+	enum action action;
+} actions[] = {
+	{ OPT_LOAD, ACTION_LOAD },
+	{ OPT_EXEC, ACTION_EXEC },
+	{ OPT_UNLOAD, ACTION_UNLOAD },
+	{ OPT_STATUS, ACTION_STATUS },
+	{ OPT_TWINOS_STOP, ACTION_STOP },
+	{ OPT_TWINOS_KILL, ACTION_KILL },
+	{ OPT_TWINOS_MOVE, ACTION_MOVE },
+};
+
+/* The share; an empty list takes a default of twinos.conf away. */
+static const struct {
+	int opt;
+	const char *name, *key;
+	bool may_be_empty;
+} share_keys[] = {
+	{ OPT_TWINOS_CPUS, "--twinos-cpus", "cpus", false },
+	{ OPT_MEM_MIN, "--mem-min", "mem-min", false },
+	{ OPT_MEM_MAX, "--mem-max", "mem-max", false },
+	{ OPT_TWINOS_LOW, "--twinos-low", "low", false },
+	{ OPT_TWINOS_PCI, "--twinos-pci", "pci", true },
+	{ OPT_TWINOS_IRQ, "--twinos-irq", "irq", true },
+};
+
+/* Upstream's options that do not go with --twinos. */
+static const struct {
+	int opt;
+	const char *name, *why;
+} excluded[] = {
+	{ OPT_FORCE, "-f", "load with -l, then launch with kexec -e" },
+	{ OPT_PANIC, "-p", "a crash kernel is not a coexisting OS" },
+	{ OPT_KEXEC_FILE_SYSCALL, "-s", "it needs the kexec_load system call (-c)" },
+	{ OPT_KEXEC_SYSCALL_AUTO, "-a", "it needs the kexec_load system call (-c)" },
+	{ OPT_REAL_MODE, "--real-mode", "a coexisting OS has no firmware to call" },
+	{ OPT_LOAD_PRESERVE_CONTEXT, "--load-preserve-context",
+	  "nothing has to be preserved, the running OS goes on" },
+	{ OPT_LOAD_JUMP_BACK_HELPER, "--load-jump-back-helper",
+	  "the running OS gets control back by itself" },
+	{ OPT_LOAD_LIVE_UPDATE, "live update", "that is Xen's" },
+	{ OPT_EXEC_LIVE_UPDATE, "live update", "that is Xen's" },
+	{ OPT_ENTRY, "--entry", "the entry is the purgatory's" },
+	{ OPT_REUSE_INITRD, "--reuseinitrd", "give --initrd=FILE" },
+};
+
+#define NR(table) (sizeof(table) / sizeof((table)[0]))
 
 void twinos_usage(void)
 {
-	printf("Coexisting OS (see kexec-twinos(8)):\n"
-	       "     --twinos              With -l, load a kernel to run beside this one;\n"
-	       "                           with -e, -u or -S, launch it, unload it, print its state.\n"
+	printf("Coexisting OSes (see kexec-twinos(8)):\n"
+	       "     --twinos              With -l, load a kernel to run beside this one; with\n"
+	       "                           -e, -u or -S, launch it, unload it, print its state.\n"
+	       "     --twinos-id=<number>  Its number, 1 to 64 (the lowest free one; with the\n"
+	       "                           other actions, the only one that it can be).\n"
 	       "     --mem-min=<addr>, --mem-max=<addr>  Its memory window.\n"
 	       "     --twinos-low=<size>@<addr>  Its low-memory slice.\n"
-	       "     --twinos-cpus=<list>  Its CPUs (dedicated mode).\n"
+	       "     --twinos-cpus=<list>  Its CPUs (none: it shares CPU 0 with this OS).\n"
 	       "     --twinos-pci=<[domain:]bus:device.function>,...  Its PCI functions.\n"
 	       "     --twinos-irq=<pin>,...  Its interrupt pins.\n"
-	       "     --twinos-id=<number>  Its number (1).\n"
 	       "     --twinos-entry=direct|bzimage  Enter the kernel itself (default), or its\n"
-	       "                           decompressor (always with --entry-32bit).\n");
+	       "                           decompressor (always with --entry-32bit).\n"
+	       "     --twinos-stop         Ask it to shut down, and wait until it has.\n"
+	       "     --twinos-timeout=<seconds>  With --twinos-stop, how long (%d).\n"
+	       "     --twinos-kill         End it without asking.\n"
+	       "     --twinos-move         Let it go on on the CPU of --twinos-cpus; with 0,\n"
+	       "                           let it share CPU 0 with this OS.\n",
+	       TIMEOUT_DEFAULT);
 }
 
 /** twinos_requested() - is one of ours among the options? Leaves getopt as it was. */
@@ -67,27 +135,24 @@ bool twinos_requested(int argc, char **argv)
 	return found;
 }
 
-static int refuse_with(const char *option, const char *why)
-{
-	return refuse(EINVAL, "--twinos cannot be combined with %s: %s", option, why);
-}
-
 static int set_action(struct command *c, enum action action)
 {
 	if (c->action != ACTION_NONE && c->action != action)
-		return refuse(EINVAL, "give one of -l, -e, -u and -S with --twinos");
+		return refuse(EINVAL, "give one of -l, -e, -u, -S, --twinos-stop, --twinos-kill and --twinos-move");
 	c->action = action;
 	return 0;
 }
 
-static int share_option_once(struct share_options *share, bool given, const char *name,
-			     const char *key)
+static int set_share(struct command *c, unsigned int key)
 {
-	if (given)
-		return refuse(EINVAL, "%s is given twice", name);
-	if (!*optarg)
+	const char *name = share_keys[key].name;
+
+	if (c->given & 1u << key)
+		return refuse(EINVAL, "%s is given twice; give it once", name);
+	if (!*optarg && !share_keys[key].may_be_empty)
 		return refuse(EINVAL, "%s is empty; give a value or leave it out", name);
-	return share_option(share, name, key, optarg);
+	c->given |= 1u << key;
+	return share_option(&c->request.share, name, share_keys[key].key, optarg);
 }
 
 static int set_string(const char **where, const char *name)
@@ -98,13 +163,37 @@ static int set_string(const char **where, const char *name)
 	return 0;
 }
 
-static int take_option(struct command *c, int opt, const char **append, bool *reuse)
+static int set_count(const char *name, uint64_t max, const char *what, unsigned int *count)
 {
-	struct request *r = &c->request;
-	struct share_options *share = &r->share;
 	uint64_t number;
 	int err;
 
+	if (*count)
+		return refuse(EINVAL, "%s is given twice", name);
+	err = parse_number(name, optarg, &number);
+	if (!err && (!number || number > max))
+		err = refuse(EINVAL, "%s=%s: give a number%s from 1 to %llu", name, optarg, what,
+			     (unsigned long long)max);
+	if (!err)
+		*count = number;
+	return err;
+}
+
+static int take_option(struct command *c, int opt)
+{
+	struct request *r = &c->request;
+	unsigned int i;
+
+	for (i = 0; i < NR(actions); i++)
+		if (opt == actions[i].opt)
+			return set_action(c, actions[i].action);
+	for (i = 0; i < NR(share_keys); i++)
+		if (opt == share_keys[i].opt)
+			return set_share(c, i);
+	for (i = 0; i < NR(excluded); i++)
+		if (opt == excluded[i].opt)
+			return refuse(EINVAL, "--twinos cannot be combined with %s: %s",
+				      excluded[i].name, excluded[i].why);
 	switch (opt) {
 	case OPT_TWINOS:
 	case OPT_KEXEC_SYSCALL:		/* what --twinos implies */
@@ -116,37 +205,12 @@ static int take_option(struct command *c, int opt, const char **append, bool *re
 		kexec_debug = 1;
 		twinos_debug = true;
 		return 0;
-	case OPT_LOAD:
-		return set_action(c, ACTION_LOAD);
-	case OPT_EXEC:
-		return set_action(c, ACTION_EXEC);
-	case OPT_UNLOAD:
-		return set_action(c, ACTION_UNLOAD);
-	case OPT_STATUS:
-		return set_action(c, ACTION_STATUS);
-	case OPT_MEM_MIN:
-		return share_option_once(share, share->has_mem_min, "--mem-min", "mem-min");
-	case OPT_MEM_MAX:
-		return share_option_once(share, share->has_mem_max, "--mem-max", "mem-max");
-	case OPT_TWINOS_LOW:
-		return share_option_once(share, share->has_low, "--twinos-low", "low");
-	case OPT_TWINOS_CPUS:
-		return share_option_once(share, share->has_cpus, "--twinos-cpus", "cpus");
-	case OPT_TWINOS_PCI:
-		if (share->has_pci)
-			return refuse(EINVAL, "--twinos-pci is given twice; give one list");
-		return share_option(share, "--twinos-pci", "pci", optarg);
-	case OPT_TWINOS_IRQ:
-		if (share->has_irq)
-			return refuse(EINVAL, "--twinos-irq is given twice; give one list");
-		return share_option(share, "--twinos-irq", "irq", optarg);
 	case OPT_TWINOS_ID:
-		err = parse_number("--twinos-id", optarg, &number);
-		if (!err && (!number || number > 64))
-			err = refuse(EINVAL, "--twinos-id=%s: give a number from 1 to 64", optarg);
-		r->id = number;
-		return err;
+		return set_count("--twinos-id", TWINOS_MAX_ID, "", &r->id);
+	case OPT_TWINOS_TIMEOUT:
+		return set_count("--twinos-timeout", TIMEOUT_MAX, " of seconds", &c->timeout);
 	case OPT_TWINOS_ENTRY:
+		c->load_only = "--twinos-entry";
 		if (!strcmp(optarg, "direct"))
 			r->entry = TWINOS_ENTRY_DIRECT;
 		else if (!strcmp(optarg, "bzimage"))
@@ -156,58 +220,82 @@ static int take_option(struct command *c, int opt, const char **append, bool *re
 				      optarg);
 		return 0;
 	case OPT_ENTRY_32BIT:
+		c->load_only = "--entry-32bit";
 		r->entry_32bit = true;
 		return 0;
 	case OPT_APPEND:
-		return set_string(append, "--append");
+		c->load_only = "--append";
+		return set_string(&c->append, "--append");
 	case OPT_RAMDISK:
+		c->load_only = "--initrd";
 		return set_string(&r->initrd, "--initrd");
 	case OPT_REUSE_CMDLINE:
-		*reuse = true;
+		c->load_only = "--reuse-cmdline";
+		c->reuse_command_line = true;
 		return 0;
 	case OPT_TYPE:
 		if (!strcmp(optarg, "bzImage") || !strcmp(optarg, "bzImage64"))
 			return 0;
-		return refuse_with("--type", "a coexisting OS is a bzImage");
-	case OPT_FORCE:
-		return refuse_with("-f", "load with -l, then launch with kexec -e");
-	case OPT_PANIC:
-		return refuse_with("-p", "a crash kernel is not a coexisting OS");
-	case OPT_KEXEC_FILE_SYSCALL:
-		return refuse_with("-s", "it needs the kexec_load system call (-c)");
-	case OPT_KEXEC_SYSCALL_AUTO:
-		return refuse_with("-a", "it needs the kexec_load system call (-c)");
-	case OPT_REAL_MODE:
-		return refuse_with("--real-mode", "a coexisting OS has no firmware to call");
-	case OPT_LOAD_PRESERVE_CONTEXT:
-		return refuse_with("--load-preserve-context", "nothing has to be preserved, the running OS goes on");
-	case OPT_LOAD_JUMP_BACK_HELPER:
-		return refuse_with("--load-jump-back-helper", "the running OS gets control back by itself");
-	case OPT_LOAD_LIVE_UPDATE:
-	case OPT_EXEC_LIVE_UPDATE:
-		return refuse_with("live update", "that is Xen's");
-	case OPT_ENTRY:
-		return refuse_with("--entry", "the entry is the purgatory's");
-	case OPT_REUSE_INITRD:
-		return refuse_with("--reuseinitrd", "give --initrd=FILE");
-	case '?':
-	case ':':
-		return refuse(EINVAL, "an option is unknown or lacks its value; see kexec --help");
+		return refuse(EINVAL, "--twinos cannot be combined with --type=%s: a coexisting OS is a bzImage",
+			      optarg);
 	default:
 		/* The rest concerns upstream's purgatory and firmware tables. */
 		return refuse(EINVAL, "an option that --twinos has no use for is given; see kexec-twinos(8)");
 	}
 }
 
-static int parse_command(int argc, char **argv, struct command *c)
+/* What goes with an action other than the load; @extra is an argument behind the options. */
+static int check_action(const struct command *c, const char *extra)
+{
+	const bool move = c->action == ACTION_MOVE;
+	unsigned int i;
+
+	if (extra)
+		return refuse(EINVAL, "%s: a kernel is given only with -l", extra);
+	if (c->load_only)
+		return refuse(EINVAL, "%s goes only with -l; leave it out", c->load_only);
+	for (i = 0; i < NR(share_keys); i++)
+		if (c->given & 1u << i && !(move && share_keys[i].opt == OPT_TWINOS_CPUS))
+			return refuse(EINVAL, "%s describes what -l loads; leave it out",
+				      share_keys[i].name);
+	if (c->timeout && c->action != ACTION_STOP)
+		return refuse(EINVAL, "--twinos-timeout goes only with --twinos-stop; leave it out");
+	if (move && c->request.share.nr_cpus != 1)
+		return refuse(EINVAL, "--twinos-move needs one CPU to move to; give --twinos-cpus=CPU, or 0 to share CPU 0 with the running OS");
+	return 0;
+}
+
+static int check_load(struct command *c, bool twinos, int argc, char **argv)
 {
 	struct request *r = &c->request;
-	const char *append = NULL;
-	char *base = NULL;
-	bool reuse = false, twinos = false;
+	char *base;
+
+	if (!twinos)
+		return refuse(EINVAL, "options for a coexisting OS need --twinos; give it, or leave them out");
+	if (r->entry_32bit && r->entry == TWINOS_ENTRY_DIRECT)
+		return refuse(EINVAL, "--entry-32bit cannot be combined with --twinos-entry=direct: the kernel itself has a 64-bit entry only");
+	if (c->timeout)
+		return refuse(EINVAL, "--twinos-timeout goes only with --twinos-stop; leave it out");
+	if (optind >= argc)
+		return refuse(EINVAL, "no kernel is given; kexec --twinos -l bzImage");
+	if (optind + 1 < argc)
+		return refuse(EINVAL, "%s: only one kernel can be given", argv[optind + 1]);
+	r->kernel = argv[optind];
+	base = c->reuse_command_line ? get_command_line() : NULL;
+	c->command_line = concat_cmdline(base, c->append);
+	free(base);
+	if (!c->command_line)
+		c->command_line = calloc(1, 1);
+	r->command_line = c->command_line;
+	return 0;
+}
+
+static int parse_command(int argc, char **argv, struct command *c)
+{
+	bool twinos = false;
 	int opt, err;
 
-	*c = (struct command){ .request.id = TWINOS_ID_DEFAULT };
+	*c = (struct command){ .action = ACTION_NONE };
 	opterr = 0;
 	optind = 1;
 	while ((opt = getopt_long(argc, argv, short_options, all_options, NULL)) != -1) {
@@ -216,36 +304,16 @@ static int parse_command(int argc, char **argv, struct command *c)
 			return refuse(EINVAL, "%s is not an option of kexec or lacks its value; see kexec --help",
 				      argv[optind - 1]);
 		twinos |= opt == OPT_TWINOS;
-		err = take_option(c, opt, &append, &reuse);
+		err = take_option(c, opt);
 		if (err == -EINVAL && !*refusal())
 			err = refuse(EINVAL, "%s is not understood", argv[optind - 1]);
 		if (err)
 			return err;
 	}
-	if (!twinos)
-		return refuse(EINVAL, "options for a coexisting OS need --twinos; give it, or leave them out");
-	if (r->entry_32bit && r->entry == TWINOS_ENTRY_DIRECT)
-		return refuse(EINVAL, "--entry-32bit cannot be combined with --twinos-entry=direct: the kernel itself has a 64-bit entry only");
-	if (c->action == ACTION_NONE)
-		c->action = ACTION_LOAD;	/* as upstream */
-	if (c->action != ACTION_LOAD) {
-		if (optind < argc)
-			return refuse(EINVAL, "%s: a kernel is given only with -l", argv[optind]);
-		return 0;
-	}
-	if (optind >= argc)
-		return refuse(EINVAL, "no kernel is given; kexec --twinos -l bzImage");
-	if (optind + 1 < argc)
-		return refuse(EINVAL, "%s: only one kernel can be given", argv[optind + 1]);
-	r->kernel = argv[optind];
-	if (reuse)
-		base = get_command_line();
-	c->command_line = concat_cmdline(base, append);
-	free(base);
-	if (!c->command_line)
-		c->command_line = calloc(1, 1);
-	r->command_line = c->command_line;
-	return 0;
+	if (c->action != ACTION_NONE && c->action != ACTION_LOAD)
+		return check_action(c, optind < argc ? argv[optind] : NULL);
+	c->action = ACTION_LOAD;	/* as upstream */
+	return check_load(c, twinos, argc, argv);
 }
 
 /*
@@ -267,18 +335,9 @@ static int refuse_pins(const struct twinos_share *share)
 
 static int load(const struct request *r)
 {
-	enum twinos_state state;
-	struct loaded l = { 0 };
+	struct loaded l;
 	int err;
 
-	err = check_leading(&roots);
-	if (!err)
-		err = twinos_state(&roots, &state);
-	if (err)
-		return err;
-	if (state == TWINOS_STARTING || state == TWINOS_RUNNING)
-		return refuse(EBUSY, "coexisting OS %u is running; stop it (halt in it) before loading another",
-			      r->id);
 	err = prepare_load(&roots, r, twinos_purgatory, twinos_purgatory_end - twinos_purgatory,
 			   &l);
 	if (!err)
@@ -286,38 +345,59 @@ static int load(const struct request *r)
 					l.nr_segments, l.segment);
 	if (err == -EINVAL && l.share.share.nr_irqs)
 		err = refuse_pins(&l.share.share);
+	/* Where there are others, the number that it got is needed from now on. */
+	if (!err && !r->id && l.share.share.id != TWINOS_ID_DEFAULT)
+		printf("loaded as coexisting OS %u\n", l.share.share.id);
 	release(&l);
 	return err;
 }
 
 static int launch(uint32_t id)
 {
-	enum twinos_state state;
-	int err;
+	struct os os;
+	int err = prepare_launch(&roots, id, &os);
 
-	err = check_leading(&roots);
-	if (!err)
-		err = twinos_state(&roots, &state);
-	if (err)
-		return err;
-	if (state == TWINOS_STARTING || state == TWINOS_RUNNING)
-		return refuse(EBUSY, "coexisting OS %u is running already; wait until it has stopped",
-			      id);
-	if (state != TWINOS_LOADED)
-		return refuse(ENOENT, "nothing is loaded; load a kernel with kexec --twinos -l (or kexec -l) first");
-	return twinos_reboot(TWINOS_REBOOT_LAUNCH, id);
+	return err ? err : twinos_reboot(TWINOS_REBOOT_LAUNCH, os.id, 0);
 }
 
 static int unload(uint32_t id)
 {
-	int err = check_leading(&roots);
+	struct os os;
+	int err = prepare_unload(&roots, id, &os);
 
-	return err ? err : twinos_reboot(TWINOS_REBOOT_UNLOAD, id);
+	return err ? err : twinos_reboot(TWINOS_REBOOT_UNLOAD, os.id, 0);
 }
 
-static int status(int *exit_status)
+static int stop(uint32_t id, unsigned int timeout)
 {
-	static const char *const names[] = TWINOS_STATE_NAMES;
+	struct os os;
+	int err = prepare_end(&roots, id, "stop", &os);
+
+	if (!err)
+		err = twinos_reboot(TWINOS_REBOOT_STOP, os.id, 0);
+	/* Somebody who looks on is told at once, a log only if it takes long. */
+	return err ? err : wait_for_end(&roots, &os, timeout ?: TIMEOUT_DEFAULT, stderr,
+					isatty(STDERR_FILENO) ? 0 : 2);
+}
+
+static int kill_os(uint32_t id)
+{
+	struct os os;
+	int err = prepare_end(&roots, id, "kill", &os);
+
+	return err ? err : twinos_reboot(TWINOS_REBOOT_KILL, os.id, 0);
+}
+
+static int move(uint32_t id, uint32_t cpu)
+{
+	struct os os;
+	int err = prepare_move(&roots, id, cpu, &os);
+
+	return err ? err : twinos_reboot(TWINOS_REBOOT_MOVE, os.id, cpu);
+}
+
+static int status(uint32_t id, int *exit_status)
+{
 	static const int values[] = {
 		[TWINOS_EMPTY] = 0, [TWINOS_LOADED] = 1, [TWINOS_STARTING] = 2,
 		[TWINOS_RUNNING] = 2, [TWINOS_STOPPED] = 3, [TWINOS_CRASHED] = 4,
@@ -329,10 +409,10 @@ static int status(int *exit_status)
 	*exit_status = STATUS_UNKNOWN;
 	if (!twinos_leading(&roots))
 		return refuse(EOPNOTSUPP, "the running kernel is no TwinOS leading OS; boot one built with CONFIG_TWINOS=y");
-	err = twinos_state(&roots, &state);
+	err = os_status(&roots, id, &state);
 	if (err)
 		return err;
-	printf("%s\n", names[state]);
+	printf("%s\n", state_name(state));
 	*exit_status = values[state];
 	return 0;
 }
@@ -344,29 +424,45 @@ static int report(int err)
 	return err ? 1 : 0;
 }
 
-/** twinos_main() - main() when --twinos is given */
+static int change(const struct command *c)
+{
+	const uint32_t id = c->request.id;
+	int err = check_leading(&roots);
+
+	if (err)
+		return err;
+	switch (c->action) {
+	case ACTION_EXEC:
+		return launch(id);
+	case ACTION_UNLOAD:
+		return unload(id);
+	case ACTION_STOP:
+		return stop(id, c->timeout);
+	case ACTION_KILL:
+		return kill_os(id);
+	case ACTION_MOVE:
+		return move(id, c->request.share.cpus[0]);
+	default:
+		return load(&c->request);
+	}
+}
+
+/** twinos_main() - main() when one of our options is given */
 int twinos_main(int argc, char **argv)
 {
 	struct command c;
 	int err, exit_status;
 
 	err = parse_command(argc, argv, &c);
-	if (err)
-		return report(err);
-	switch (c.action) {
-	case ACTION_EXEC:
-		return report(launch(c.request.id));
-	case ACTION_UNLOAD:
-		return report(unload(c.request.id));
-	case ACTION_STATUS:
-		err = status(&exit_status);
+	if (!err && c.action == ACTION_STATUS) {
+		err = status(c.request.id, &exit_status);
 		report(err);
 		return exit_status;
-	default:
-		err = load(&c.request);
-		free(c.command_line);
-		return report(err);
 	}
+	if (!err)
+		err = change(&c);
+	free(c.command_line);
+	return report(err);
 }
 
 /** twinos_present() - kexec -e without an ordinary image: is it for us? */
@@ -378,5 +474,5 @@ bool twinos_present(void)
 /** twinos_exec() - kexec -e; returns the exit status once the running OS has control again */
 int twinos_exec(void)
 {
-	return report(launch(TWINOS_ID_DEFAULT));
+	return report(change(&(struct command){ .action = ACTION_EXEC }));
 }

@@ -79,6 +79,50 @@ int share_option(struct share_options *share, const char *name, const char *key,
 		 const char *text);
 int share_defaults(struct share_options *share, const char *path);
 
+/* ---- oses.c: the coexisting OSes that there are ---- */
+
+struct os {
+	uint32_t id;
+	enum twinos_state state;
+	enum twinos_mode mode;
+	struct range window, low;	/* size 0: none */
+	uint32_t nr_cpus, nr_pci, nr_irqs;
+	uint32_t cpus[TWINOS_MAX_CPUS];
+	struct twinos_pci pci[TWINOS_MAX_PCI];
+	uint32_t irqs[TWINOS_MAX_IRQS];
+};
+
+struct os_list {
+	unsigned int nr;
+	struct os os[TWINOS_MAX_ID];	/* by number */
+};
+
+#define STATE(state) (1u << (state))
+
+int read_oses(const struct roots *roots, struct os_list *list);
+const struct os *find_os(const struct os_list *list, uint32_t id);
+bool os_running(const struct os *os);
+const char *state_name(enum twinos_state state);
+const char *os_release(const struct os *os);
+unsigned int os_numbers(const struct os_list *list, unsigned int states, char *text, size_t size);
+int choose_os(const struct os_list *list, uint32_t id, unsigned int states, const char *verb,
+	      struct os *os);
+uint32_t free_id(const struct os_list *list);
+const struct os *next_claim(const struct os_list *list, const struct os *os, uint32_t id);
+const struct os *cpu_owner(const struct os_list *list, uint32_t cpu, uint32_t id);
+const struct os *pci_owner(const struct os_list *list, const struct twinos_pci *pci, uint32_t id);
+bool pci_held(const struct os_list *list, const struct twinos_pci *pci);
+const struct os *irq_owner(const struct os_list *list, uint32_t irq, uint32_t id);
+const struct os *memory_owner(const struct os_list *list, const struct range *r, uint32_t id,
+			      const struct range **which);
+int check_memory(const struct os_list *list, const char *what, const struct range *r, uint32_t id);
+
+/* ---- cpus.c: which CPUs may leave the leading OS ---- */
+
+int check_cpus(const struct roots *roots, const uint32_t *cpus, uint32_t nr,
+	       const struct os_list *oses, uint32_t id);
+int missing_cpu(const struct roots *roots, const struct os *ended, const struct os_list *oses);
+
 /* ---- memory-map.c: what memory there is, and what of it is free ---- */
 
 #define MEMORY_MAP_MAX 1024
@@ -101,6 +145,7 @@ int check_free(const char *what, const struct range *r, const struct memory_map 
 int free_run(uint64_t start, const struct memory_map *firmware,
 	     const struct memory_map *used, uint64_t *end);
 int find_window(const struct roots *roots, const struct share_options *options,
+		const struct os_list *oses, uint32_t *id,
 		const struct memory_map *firmware, const struct memory_map *used,
 		struct range *window, struct range *low);
 
@@ -177,17 +222,17 @@ unsigned int build_e820(struct boot_e820_entry *table, unsigned int max,
 
 /* ---- devices.c: what of the share the running OS uses ---- */
 
-int check_pci(const struct roots *roots, const struct twinos_pci *pci);
-int check_irq(const struct roots *roots, uint32_t irq);
+int check_pci(const struct roots *roots, const struct twinos_pci *pci,
+	      const struct os_list *oses, uint32_t id);
+int check_irq(const struct roots *roots, uint32_t irq, const struct os_list *oses, uint32_t id);
 
 /* ---- leading.c: the running kernel ---- */
 
 bool twinos_leading(const struct roots *roots);
 int check_leading(const struct roots *roots);
-int check_cpus(const struct roots *roots, const struct share_options *options);
-int twinos_state(const struct roots *roots, enum twinos_state *state);
 int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments);
-int twinos_reboot(unsigned int command, uint32_t id);
+int twinos_reboot(unsigned int command, uint32_t id, uint32_t cpu);
+int refuse_reboot(unsigned int command, uint32_t id, int error);
 int read_text(const char *directory, const char *file, char *buf, size_t size);
 
 /* ---- load.c ---- */
@@ -207,7 +252,7 @@ struct request {
 	const char *command_line;
 	enum twinos_entry entry;
 	bool entry_32bit;
-	uint32_t id;
+	uint32_t id;			/* 0: to be chosen */
 	struct share_options share;
 };
 
@@ -225,6 +270,16 @@ int prepare_load(const struct roots *roots, const struct request *request,
 		 const uint8_t *purgatory, size_t purgatory_size, struct loaded *loaded);
 void release(struct loaded *loaded);
 int read_whole_file(const char *name, uint8_t **data, size_t *size);
+
+/* ---- action.c: what is done with an OS that is loaded or runs ---- */
+
+int prepare_launch(const struct roots *roots, uint32_t id, struct os *os);
+int prepare_unload(const struct roots *roots, uint32_t id, struct os *os);
+int prepare_end(const struct roots *roots, uint32_t id, const char *verb, struct os *os);
+int prepare_move(const struct roots *roots, uint32_t id, uint32_t cpu, struct os *os);
+int os_status(const struct roots *roots, uint32_t id, enum twinos_state *state);
+int wait_for_end(const struct roots *roots, const struct os *os, unsigned int limit,
+		 FILE *progress, unsigned int patience);
 
 /* ---- twinos.c: called by upstream's main() ---- */
 

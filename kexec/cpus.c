@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The CPUs of the share: those of the leading OS that a coexisting one may have
+ * for itself, and whether the running kernel can give CPUs away at all.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "twinos.h"
+
+#define CPUS_MAX 8192			/* the most that x86 kernels are built for */
+
+struct cpu_set {
+	bool cpu[CPUS_MAX];
+	unsigned int nr;
+	char text[1024];		/* 0-3,8, as the kernel writes it */
+};
+
+/* Which CPUs the kernel lists; -EINVAL if it is not understood. */
+static int read_cpus(const struct roots *roots, const char *file, struct cpu_set *set)
+{
+	char directory[300], *s, *end;
+	unsigned long first, last;
+
+	memset(set, 0, sizeof(*set));
+	snprintf(directory, sizeof(directory), "%s/devices/system/cpu", roots->sys);
+	if (read_text(directory, file, set->text, sizeof(set->text)))
+		return -ENOENT;
+	s = set->text;
+	do {
+		first = last = strtoul(s, &end, 10);
+		if (end != s && *end == '-') {
+			s = end + 1;
+			last = strtoul(s, &end, 10);
+		}
+		if (end == s || last < first || last >= CPUS_MAX)
+			return -EINVAL;
+		for (; first <= last; first++, set->nr++)
+			set->cpu[first] = true;
+		s = end + 1;
+	} while (*end == ',');
+	return *end ? -EINVAL : 0;
+}
+
+/* Is word among the words of text, separated by blanks or newlines? */
+static bool has_word(const char *text, const char *word)
+{
+	const size_t length = strlen(word);
+	size_t n;
+
+	for (text += strspn(text, " \n"); *text; text += n + strspn(text + n, " \n")) {
+		n = strcspn(text, " \n");
+		if (n == length && !memcmp(text, word, n))
+			return true;
+	}
+	return false;
+}
+
+static bool has_dedicated_mode(const struct roots *roots)
+{
+	char directory[300], text[256];
+
+	snprintf(directory, sizeof(directory), "%s/kernel/twinos", roots->sys);
+	return !read_text(directory, "modes", text, sizeof(text)) && has_word(text, "dedicated");
+}
+
+/* A kernel without dedicated mode shares its CPU only if it is the only one. */
+static int check_only_cpu(const struct roots *roots)
+{
+	struct cpu_set online;
+	int err = read_cpus(roots, "online", &online);
+
+	/* A kernel without SMP has no such file. */
+	if (err == -ENOENT || (!err && online.nr == 1))
+		return 0;
+	return refuse(ENODEV,
+		      "CPUs %s are online, and time-shared mode works with one; take the others offline or boot with maxcpus=1 (the running kernel has no dedicated mode, --twinos-cpus)",
+		      online.text);
+}
+
+/**
+ * check_cpus() - may these CPUs leave the leading OS?
+ * @cpus: none twice (parse_cpus())
+ * @nr: 0 for time-shared mode
+ * @id: whom they are for
+ */
+int check_cpus(const struct roots *roots, const uint32_t *cpus, uint32_t nr,
+	       const struct os_list *oses, uint32_t id)
+{
+	struct cpu_set present, online;
+	const struct os *owner;
+	unsigned int left;
+	uint32_t i;
+
+	if (!has_dedicated_mode(roots))
+		return !nr ? check_only_cpu(roots) :
+			refuse(EOPNOTSUPP,
+			       "the running kernel has no dedicated mode; leave --twinos-cpus (or cpus in %s) out and boot with one CPU (maxcpus=1)",
+			       roots->conf);
+	if (!nr)
+		return 0;
+	if (read_cpus(roots, "present", &present) || read_cpus(roots, "online", &online))
+		return refuse(EIO, "%s/devices/system/cpu does not tell which CPUs there are; is /sys mounted?",
+			      roots->sys);
+	for (i = 0; i < nr; i++) {
+		if (cpus[i] >= CPUS_MAX || !present.cpu[cpus[i]])
+			return refuse(ENODEV, "CPU %u does not exist (there are %s); choose others",
+				      cpus[i], present.text);
+		owner = cpu_owner(oses, cpus[i], id);
+		if (owner)
+			return refuse(ENODEV, "CPU %u belongs to coexisting OS %u (%s); choose another, or %s first",
+				      cpus[i], owner->id, state_name(owner->state),
+				      os_release(owner));
+	}
+	for (left = online.nr, i = 0; i < nr; i++)
+		left -= online.cpu[cpus[i]];
+	if (!left)
+		return refuse(ENODEV, "these are all CPUs that are online (%s); leave the running OS CPU 0 at least",
+			      online.text);
+	for (i = 0; i < nr; i++) {
+		if (!cpus[i])
+			return refuse(ENODEV, "CPU 0 stays with the running OS: it is the machine's boot processor, which an INIT would restart in its firmware; choose others");
+		if (!online.cpu[cpus[i]])
+			return refuse(ENODEV, "CPU %u is offline; bring it online first (echo 1 >/sys/devices/system/cpu/cpu%u/online) or choose another",
+				      cpus[i], cpus[i]);
+	}
+	return 0;
+}
+
+/** missing_cpu() - the first CPU of an OS that has ended that is not back; -1 if all are */
+int missing_cpu(const struct roots *roots, const struct os *ended, const struct os_list *oses)
+{
+	struct cpu_set online;
+	uint32_t i;
+
+	if (read_cpus(roots, "online", &online))
+		return -1;
+	for (i = 0; i < ended->nr_cpus; i++)
+		if (ended->cpus[i] < CPUS_MAX && !online.cpu[ended->cpus[i]] &&
+		    !cpu_owner(oses, ended->cpus[i], ended->id))
+			return ended->cpus[i];
+	return -1;
+}
