@@ -55,6 +55,14 @@ static void accepted_options(void **state)
 	refused("--twinos -e", ACCEPTED);
 	refused("--twinos -u", ACCEPTED);
 	refused("--twinos -S", "CONFIG_TWINOS");
+	refused("--twinos-id=2 -e", ACCEPTED);
+	refused("--twinos-id=64 -u", ACCEPTED);
+	refused("--twinos-id=2 -S", "CONFIG_TWINOS");
+	refused("--twinos-stop", ACCEPTED);
+	refused("--twinos --twinos-id=3 --twinos-timeout=86400 --twinos-stop", ACCEPTED);
+	refused("--twinos-kill --twinos-id=3", ACCEPTED);
+	refused("--twinos-id=1 --twinos-cpus=2 --twinos-move", ACCEPTED);
+	refused("--twinos-move --twinos-cpus=0", ACCEPTED);
 }
 
 static void values(void **state)
@@ -71,6 +79,13 @@ static void values(void **state)
 	refused("--twinos --twinos-id=0 -l b", "--twinos-id=0");
 	refused("--twinos --twinos-id=65 -l b", "--twinos-id=65");
 	refused("--twinos --twinos-id=x -l b", "--twinos-id=x");
+	refused("--twinos-id=1 --twinos-id=2 -e", "--twinos-id is given twice");
+	refused("--twinos-stop --twinos-timeout=0", "a number of seconds from 1 to 86400");
+	refused("--twinos-stop --twinos-timeout=1x", "--twinos-timeout=1x is not a number");
+	refused("--twinos-stop --twinos-timeout=86401", "from 1 to 86400");
+	refused("--twinos --twinos-cpus=1,2,1 -l b", "--twinos-cpus=1,2,1 names CPU 1 twice");
+	refused("--twinos --twinos-cpus=1-3,2 -l b", "names CPU 2 twice");
+	refused("--twinos --twinos-cpus= -l b", "--twinos-cpus is empty");
 	refused("--twinos --twinos-entry=fast -l b", "--twinos-entry=fast");
 	refused("--twinos --mem-min=1M --mem-min=2M -l b", "--mem-min is given twice");
 	refused("--twinos --twinos-pci=00:04.0 --twinos-pci=00:05.0 -l b", "given twice");
@@ -94,8 +109,21 @@ static void exclusions(void **state)
 	}
 	refused("--twinos --entry-32bit --twinos-entry=direct -l b", "--entry-32bit cannot");
 	refused("--twinos --console-serial -l b", "no use for");
-	refused("--twinos -l -e", "one of -l, -e, -u and -S");
-	refused("--twinos -u -S", "one of -l, -e, -u and -S");
+	refused("--twinos -l -e", "one of -l, -e, -u, -S");
+	refused("--twinos -u -S", "one of -l, -e, -u, -S");
+	refused("--twinos-stop --twinos-kill", "one of -l, -e, -u, -S");
+	refused("--twinos-move --twinos-cpus=1 -e", "one of -l, -e, -u, -S");
+	refused("--twinos --twinos-stop -l b", "one of -l, -e, -u, -S");
+	refused("--twinos -e --mem-min=1M", "--mem-min describes what -l loads");
+	refused("--twinos-id=2 --twinos-pci=00:04.0 -e", "--twinos-pci describes");
+	refused("--twinos-cpus=2 --twinos-stop", "--twinos-cpus describes");
+	refused("--twinos-stop --append=x", "--append goes only with -l");
+	refused("--twinos-kill --initrd=x", "--initrd goes only with -l");
+	refused("--twinos-kill --twinos-timeout=5", "only with --twinos-stop");
+	refused("--twinos --twinos-timeout=5 -l b", "only with --twinos-stop");
+	refused("--twinos-move", "needs one CPU");
+	refused("--twinos-move --twinos-cpus=1,2", "needs one CPU");
+	refused("--twinos-stop bzImage", "only with -l");
 }
 
 static void usage(void **state)
@@ -109,6 +137,7 @@ static void usage(void **state)
 	refused("--twinos --rubbish -l b", "--rubbish");
 	refused("--twinos -l b --mem-min", "--mem-min");
 	refused("--twinos-pci=00:04.0 -l b", "need --twinos");
+	refused("--twinos-id=2 -l b", "need --twinos");
 	refused("--twinos-low=64K@0x80000 -c -l b", "need --twinos");
 	assert_int_equal(run("--help", output, sizeof(output)), 0);
 	assert_non_null(strstr(output, "--twinos-pci="));

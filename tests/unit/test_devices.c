@@ -4,11 +4,15 @@
 #include "tree.h"
 
 static struct tree t;
+static struct os_list oses;
+static uint32_t id;			/* whom it is for */
 
 static int setup(void **state)
 {
 	(void)state;
 	tree__create(&t);
+	tree__os(&t, 1, "empty", "time-shared", "");
+	id = 1;
 	return 0;
 }
 
@@ -50,7 +54,8 @@ static int check(const char *bdf)
 	uint32_t nr;
 
 	assert_int_equal(parse_pci("--twinos-pci", bdf, &pci, &nr), 0);
-	return check_pci(&t.roots, &pci);
+	assert_int_equal(read_oses(&t.roots, &oses), 0);
+	return check_pci(&t.roots, &pci, &oses, id);
 }
 
 static void add_disk(void)
@@ -110,14 +115,24 @@ static void damaged_capabilities(void **state)
 	assert_refused(check("00:04.0"), "neither MSI nor MSI-X");
 }
 
+/* What TwinOS has taken is not in sysfs; it may be taken over from what has ended. */
 static void held_already(void **state)
 {
 	(void)state;
-	tree__file(&t, "sys/kernel/twinos/os1/share",
-		   "window 0x100000-0xfffffff\npci 0000:00:04.0\npci 0000:00:05.0\nirq 3\n");
+	tree__os(&t, 1, "loaded", "time-shared",
+		 "window 0x100000-0xfffffff\npci 0000:00:04.0\npci 0000:00:05.0\nirq 3\n");
 	assert_int_equal(check("00:04.0"), 0);
 	assert_int_equal(check("00:05.0"), 0);
 	assert_refused(check("00:06.0"), "does not exist");
+	id = 2;
+	assert_refused(check("00:04.0"),
+		       "PCI function 0000:00:04.0 belongs to coexisting OS 1 (loaded); choose another, or unload it (kexec --twinos-id=1 -u) first");
+	tree__os(&t, 1, "running", "dedicated", "pci 0000:00:04.0\n");
+	assert_refused(check("00:04.0"),
+		       "belongs to coexisting OS 1 (running); choose another, or stop it (kexec --twinos-id=1 --twinos-stop) first");
+	tree__os(&t, 1, "crashed", "dedicated", "pci 0000:00:04.0\n");
+	assert_int_equal(check("00:04.0"), 0);
+	assert_refused(check("00:05.0"), "does not exist");
 }
 
 static void disks(void **state)
@@ -177,21 +192,30 @@ static void pins(void **state)
 {
 	(void)state;
 	tree__machine(&t, "q35-twinos");
-	assert_int_equal(check_irq(&t.roots, 3), 0);
-	assert_int_equal(check_irq(&t.roots, 11), 0);
-	assert_refused(check_irq(&t.roots, 4), "interrupt pin 4 is in use by the running OS (ttyS0)");
-	assert_refused(check_irq(&t.roots, 9), "(acpi)");
+	assert_int_equal(read_oses(&t.roots, &oses), 0);
+	assert_int_equal(check_irq(&t.roots, 3, &oses, id), 0);
+	assert_int_equal(check_irq(&t.roots, 11, &oses, id), 0);
+	assert_refused(check_irq(&t.roots, 4, &oses, id), "interrupt pin 4 is in use by the running OS (ttyS0)");
+	assert_refused(check_irq(&t.roots, 9, &oses, id), "(acpi)");
 	/* The timer is interrupt 0 on pin 2. */
-	assert_refused(check_irq(&t.roots, 2), "(timer)");
+	assert_refused(check_irq(&t.roots, 2, &oses, id), "(timer)");
 	tree__file(&t, "proc/interrupts",
 		   "           CPU0       CPU1\n"
 		   "  3:          0          7   IO-APIC   3-edge      twinos\n"
 		   "  5:          0          7   IO-APIC   5-fasteoi\n"
 		   " 16:          0          7   IO-APIC  16-fasteoi   ehci_hcd:usb1, i801_smbus\n");
-	assert_int_equal(check_irq(&t.roots, 3), 0);
-	assert_int_equal(check_irq(&t.roots, 5), 0);
-	assert_int_equal(check_irq(&t.roots, 6), 0);
-	assert_refused(check_irq(&t.roots, 16), "(ehci_hcd:usb1, i801_smbus)");
+	assert_int_equal(check_irq(&t.roots, 3, &oses, id), 0);
+	assert_int_equal(check_irq(&t.roots, 5, &oses, id), 0);
+	assert_int_equal(check_irq(&t.roots, 6, &oses, id), 0);
+	assert_refused(check_irq(&t.roots, 16, &oses, id), "(ehci_hcd:usb1, i801_smbus)");
+	/* Another OS's is named, whatever handler it has. */
+	tree__os(&t, 4, "starting", "dedicated", "irq 3\nirq 7\n");
+	assert_int_equal(read_oses(&t.roots, &oses), 0);
+	assert_refused(check_irq(&t.roots, 3, &oses, id),
+		       "interrupt pin 3 belongs to coexisting OS 4 (starting)");
+	assert_refused(check_irq(&t.roots, 7, &oses, id), "interrupt pin 7 belongs to");
+	assert_int_equal(check_irq(&t.roots, 5, &oses, id), 0);
+	assert_int_equal(check_irq(&t.roots, 3, &oses, 4), 0);
 }
 
 int main(void)

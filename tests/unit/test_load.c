@@ -216,7 +216,8 @@ static void refusals(void **state)
 	release(&loaded);
 }
 
-static void cpus(void **state)
+/* A kernel of the time before dedicated mode. */
+static void no_dedicated_mode(void **state)
 {
 	(void)state;
 	tree__file(&t, "sys/devices/system/cpu/online", "0\n");
@@ -234,34 +235,90 @@ static void cpus(void **state)
 	expect("no dedicated mode; leave --twinos-cpus (or cpus in ");
 	tree__file(&t, "sys/kernel/twinos/modes", "time-shared undedicated dedicated2\n");
 	expect("no dedicated mode");
-	tree__file(&t, "sys/kernel/twinos/modes", "time-shared dedicated\n");
-	assert_int_equal(prepare(), 0);
-	assert_int_equal(loaded.share.share.nr_cpus, 1);
-	assert_int_equal(loaded.share.share.cpus[0], 1);
-	release(&loaded);
-	request.share.nr_cpus = 0;
-	tree__file(&t, "sys/devices/system/cpu/online", "0-1\n");
-	expect("CPUs 0-1 are online, and time-shared mode works with one; give the coexisting OS CPUs of its own with --twinos-cpus");
 	/* A kernel that does not tell has none. */
 	tree__remove(&t);
 	tree__create(&t);
-	request.share.nr_cpus = 1;
-	assert_refused(check_cpus(&t.roots, &request.share), "no dedicated mode");
+	assert_refused(check_cpus(&t.roots, request.share.cpus, 1, &(struct os_list){ 0 }, 1),
+		       "no dedicated mode");
+}
+
+static void dedicated(void **state)
+{
+	(void)state;
+	tree__file(&t, "sys/kernel/twinos/modes", "time-shared dedicated\n");
+	tree__file(&t, "sys/devices/system/cpu/present", "0-3\n");
+	tree__file(&t, "sys/devices/system/cpu/online", "0-3\n");
+	/* CPU 0 is shared, however many there are. */
+	assert_int_equal(prepare(), 0);
+	assert_int_equal(loaded.share.share.nr_cpus, 0);
+	release(&loaded);
+	request.share.has_cpus = true;
+	request.share.nr_cpus = 2;
+	request.share.cpus[0] = 3;
+	request.share.cpus[1] = 1;
+	assert_int_equal(prepare(), 0);
+	assert_int_equal(loaded.share.share.nr_cpus, 2);
+	assert_int_equal(loaded.share.share.cpus[0], 3);
+	assert_int_equal(loaded.share.share.cpus[1], 1);
+	assert_int_equal(loaded.share.share.low_start, 0x80000);
+	release(&loaded);
+	request.share.cpus[0] = 4;
+	expect("CPU 4 does not exist (there are 0-3)");
+	/* The defaults of twinos.conf are checked like options. */
+	request.share = (struct share_options){ .has_mem_min = true, .mem_min = 0x100000 };
+	tree__file(&t, "twinos.conf", "[share]\ncpus = 0\n");
+	expect("CPU 0 stays with the running OS");
+}
+
+/* Which number a load gets, and whose place it takes. */
+static void numbers(void **state)
+{
+	static const char first[] = "window 0x100000-0x7ffffff\nlow 0x80000-0x8ffff\nirq 3\n";
+
+	(void)state;
+	request.id = 0;
+	assert_int_equal(prepare(), 0);
+	assert_int_equal(loaded.share.share.id, 1);
+	release(&loaded);
+	/* Loaded for the same window, not launched: replaced. */
+	tree__os(&t, 1, "loaded", "time-shared", first);
+	assert_int_equal(prepare(), 0);
+	assert_int_equal(loaded.share.share.id, 1);
+	assert_int_equal(loaded.share.share.window_size, 255 << 20);
+	release(&loaded);
+	/* Another window: another OS, and no further than where it may. */
+	tree__os(&t, 3, "running", "dedicated", "window 0xc000000-0xfffffff\ncpu 1\n");
+	request.share.mem_min = 0x8000000;
+	assert_int_equal(prepare(), 0);
+	assert_int_equal(loaded.share.share.id, 2);
+	assert_int_equal(loaded.share.share.window_size, 0x4000000);
+	assert_int_equal(loaded.share.share.low_size, 0);
+	release(&loaded);
+	request.share.mem_min = 0x4000000;
+	expect("the window 0x4000000-0xbffffff overlaps the window 0x100000-0x7ffffff of coexisting OS 1 (loaded); choose another range, or unload it (kexec --twinos-id=1 -u) first");
+	request.share.mem_min = 0x100000;
+	request.id = 2;
+	expect("overlaps the window 0x100000-0x7ffffff of coexisting OS 1 (loaded)");
+	request.id = 3;
+	expect("coexisting OS 3 is running; stop it (kexec --twinos-id=3 --twinos-stop) before loading another in its place");
+	tree__os(&t, 1, "running", "time-shared", first);
+	request.id = 0;
+	expect("overlaps the window 0x100000-0x7ffffff of coexisting OS 1 (running); choose another range, or stop it (kexec --twinos-id=1 --twinos-stop) first");
+	request.share.mem_min = 0x8000000;
+	request.share.has_irq = true;
+	request.share.nr_irqs = 1;
+	request.share.irqs[0] = 3;
+	expect("interrupt pin 3 belongs to coexisting OS 1 (running)");
+	tree__os(&t, 1, "stopped", "time-shared", first);
+	assert_int_equal(prepare(), 0);
+	assert_int_equal(loaded.share.share.id, 1);
+	release(&loaded);
 }
 
 static void leading(void **state)
 {
-	enum twinos_state s;
-
 	(void)state;
 	assert_true(twinos_leading(&t.roots));
-	assert_int_equal(twinos_state(&t.roots, &s), 0);
-	assert_int_equal(s, TWINOS_EMPTY);
-	tree__file(&t, "sys/kernel/twinos/os1/state", "hung\n");
-	assert_int_equal(twinos_state(&t.roots, &s), 0);
-	assert_int_equal(s, TWINOS_HUNG);
-	tree__file(&t, "sys/kernel/twinos/os1/state", "dancing\n");
-	assert_refused(twinos_state(&t.roots, &s), "dancing");
 	tree__file(&t, "sys/kernel/twinos/abi", "99\n");
 	assert_refused(check_leading(&t.roots), "version 99");
 	tree__file(&t, "sys/kernel/twinos/role", "coexisting\n");
@@ -270,7 +327,6 @@ static void leading(void **state)
 	tree__remove(&t);
 	tree__create(&t);
 	assert_refused(check_leading(&t.roots), "no TwinOS support");
-	assert_refused(twinos_state(&t.roots, &s), "TwinOS support");
 }
 
 static void wrong_purgatory(void **state)
@@ -293,7 +349,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(direct), TEST(defaults_of_the_machine), TEST(through_the_decompressor),
-		TEST(refusals), TEST(cpus), TEST(leading), TEST(wrong_purgatory),
+		TEST(refusals), TEST(no_dedicated_mode), TEST(dedicated),
+		TEST(numbers), TEST(leading), TEST(wrong_purgatory),
 	};
 
 	return cmocka_run_group_tests_name("load", tests, NULL, NULL);

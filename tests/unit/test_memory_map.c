@@ -4,11 +4,14 @@
 #include "tree.h"
 
 static struct memory_map firmware, used;
+static struct os_list oses;
 
 struct machine {
 	struct tree t;
 	struct share_options options;
 	struct range window, low;
+	uint32_t id, found;		/* asked for (0: any), chosen */
+	uint32_t nr_cpus;
 };
 
 static void open_machine(struct machine *m, const char *name)
@@ -22,6 +25,7 @@ static void open_machine(struct machine *m, const char *name)
 
 static int find(struct machine *m, uint64_t min, uint64_t max, const char *low)
 {
+	m->found = m->id;
 	memset(&m->options, 0, sizeof(m->options));
 	m->options.has_mem_min = min != 0;
 	m->options.mem_min = min;
@@ -31,7 +35,9 @@ static int find(struct machine *m, uint64_t min, uint64_t max, const char *low)
 		assert_int_equal(parse_range("--twinos-low", low, &m->options.low), 0);
 		m->options.has_low = true;
 	}
-	return find_window(&m->t.roots, &m->options, &firmware, &used, &m->window, &m->low);
+	m->options.nr_cpus = m->nr_cpus;
+	assert_int_equal(read_oses(&m->t.roots, &oses), 0);
+	return find_window(&m->t.roots, &m->options, &oses, &m->found, &firmware, &used, &m->window, &m->low);
 }
 
 static void withheld(void **state)
@@ -122,6 +128,88 @@ static void several_windows(void **state)
 	tree__remove(&m.t);
 }
 
+static void windows_of_others(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	open_machine(&m, "q35-6g-above");
+	tree__os(&m.t, 1, "running", "dedicated", "window 0x140000000-0x15fffffff\ncpu 1\n");
+	assert_int_equal(find(&m, 0, 0, NULL), 0);	/* the next one */
+	assert_int_equal(m.window.start, 0x40000000);
+	assert_int_equal(m.low.start, 0x70000);
+	assert_int_equal(m.found, 2);
+	/* A part of a window in use is use enough. */
+	tree__os(&m.t, 2, "starting", "dedicated",
+		 "window 0x42000000-0x43ffffff\nlow 0x70000-0x7ffff\ncpu 2\n");
+	assert_refused(find(&m, 0, 0, NULL),
+		       "every window is in use: 0x140000000-0x15fffffff by coexisting OS 1 (running), 0x40000000-0x43ffffff by coexisting OS 2 (starting); stop or unload one of them");
+	/* The other part has no low slice any more, which only several CPUs need. */
+	assert_int_equal(find(&m, 0x40000000, 0, NULL), 0);
+	assert_int_equal(range_end(&m.window), 0x42000000);
+	assert_int_equal(m.low.size, 0);
+	assert_int_equal(m.found, 3);
+	m.nr_cpus = 1;
+	assert_int_equal(find(&m, 0x40000000, 0, NULL), 0);
+	m.nr_cpus = 2;
+	assert_refused(find(&m, 0x40000000, 0, NULL),
+		       "2 CPUs need a low slice to start from, and coexisting OS 2 (starting) has the one of this window; give another with --twinos-low=32K@ADDRESS");
+	assert_refused(find(&m, 0x40000000, 0, "32K@0x78000"),
+		       "the low slice 0x78000-0x7ffff overlaps the low slice 0x70000-0x7ffff of coexisting OS 2 (starting)");
+	m.nr_cpus = 0;
+	assert_refused(find(&m, 0x41000000, 0x42ffffff, NULL),
+		       "the window 0x41000000-0x42ffffff overlaps the window 0x42000000-0x43ffffff of coexisting OS 2");
+	assert_refused(find(&m, 0x43000000, 0x43ffffff, NULL), "of coexisting OS 2 (starting)");
+	/* Ended, or to be replaced: no obstacle. */
+	tree__os(&m.t, 2, "hung", "dedicated", "window 0x42000000-0x43ffffff\n");
+	assert_int_equal(find(&m, 0, 0, NULL), 0);
+	assert_int_equal(m.found, 2);
+	tree__os(&m.t, 2, "loaded", "dedicated", "window 0x40000000-0x43ffffff\n");
+	assert_int_equal(find(&m, 0, 0, NULL), 0);
+	assert_int_equal(m.window.start, 0x40000000);
+	assert_int_equal(m.found, 2);
+	m.id = 3;
+	assert_refused(find(&m, 0, 0, NULL), "every window is in use");
+	m.id = 2;
+	assert_int_equal(find(&m, 0x42000000, 0x43ffffff, NULL), 0);
+	tree__remove(&m.t);
+}
+
+static void without_low_slice(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	open_machine(&m, "q35-memmap");
+	m.nr_cpus = 2;
+	assert_refused(find(&m, 0x100000, 0, NULL),
+		       "2 CPUs need a low slice to start from; give --twinos-low=32K@ADDRESS");
+	assert_int_equal(find(&m, 0x100000, 0, "64K@0x80000"), 0);
+	m.nr_cpus = 1;
+	assert_int_equal(find(&m, 0x100000, 0, NULL), 0);
+	tree__remove(&m.t);
+}
+
+static void all_numbers_in_use(void **state)
+{
+	struct machine m;
+	unsigned int id;
+	char share[64];
+
+	(void)state;
+	open_machine(&m, "q35-twinos");
+	for (id = 1; id <= TWINOS_MAX_ID; id++) {
+		snprintf(share, sizeof(share), "window %#x-%#x\n", (id + 0x100) << 20,
+			 ((id + 0x101) << 20) - 1);
+		tree__os(&m.t, id, "running", "dedicated", share);
+	}
+	assert_refused(find(&m, 0x100000, 0, NULL), "all 64 numbers");
+	tree__os(&m.t, 40, "stopped", "dedicated", "");
+	assert_int_equal(find(&m, 0x100000, 0, NULL), 0);
+	assert_int_equal(m.found, 40);
+	tree__remove(&m.t);
+}
+
 static void nothing_withheld(void **state)
 {
 	struct machine m;
@@ -197,7 +285,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(withheld), cmocka_unit_test(refused),
 		cmocka_unit_test(plain_memmap), cmocka_unit_test(several_windows),
-		cmocka_unit_test(nothing_withheld), cmocka_unit_test(hidden_addresses),
+		cmocka_unit_test(windows_of_others), cmocka_unit_test(without_low_slice),
+		cmocka_unit_test(all_numbers_in_use), cmocka_unit_test(nothing_withheld), cmocka_unit_test(hidden_addresses),
 		cmocka_unit_test(damaged_maps), cmocka_unit_test(too_many_ranges),
 	};
 

@@ -129,6 +129,19 @@ void tree__machine(struct tree *t, const char *name)
 	assert_true(i);
 }
 
+void tree__os(struct tree *t, unsigned int id, const char *state, const char *mode,
+	      const char *share)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path), "sys/kernel/twinos/os%u/state", id);
+	tree__file(t, path, "%s\n", state);
+	snprintf(path, sizeof(path), "sys/kernel/twinos/os%u/mode", id);
+	tree__file(t, path, "%s\n", mode);
+	snprintf(path, sizeof(path), "sys/kernel/twinos/os%u/share", id);
+	tree__file(t, path, "%s", share);
+}
+
 void _assert_refused(int err, const char *text, const char *file, int line)
 {
 	if (err >= 0 || !strstr(refusal(), text) || strchr(refusal(), '\n')) {

@@ -28,6 +28,9 @@ void tree__bytes(struct tree *t, const char *path, const void *data, size_t size
 void tree__link(struct tree *t, const char *path, const char *target);
 void tree__folder(struct tree *t, const char *path);
 void tree__machine(struct tree *t, const char *name);
+/* A coexisting OS as /sys/kernel/twinos shows it. */
+void tree__os(struct tree *t, unsigned int id, const char *state, const char *mode,
+	      const char *share);
 
 /* The last refusal must contain text and be one line without a newline. */
 #define assert_refused(err, text) \
