@@ -4,7 +4,8 @@
 
 _twinos()
 {
-	local current=${COMP_WORDS[COMP_CWORD]} number
+	local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+	local number numbers=() words=(--json)
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
@@ -12,12 +13,20 @@ _twinos()
 			"status log slice weight share windows --help --version" -- "$current")
 		return
 	fi
+	for number in /sys/kernel/twinos/os*; do
+		[ -d "$number" ] && numbers+=("${number##*/os}")
+	done
 	case ${COMP_WORDS[1]} in
 	status | log | slice | weight | share)
-		local words=(--json)
-		for number in /sys/kernel/twinos/os*; do
-			[ -d "$number" ] && words+=("--os=${number##*/os}")
-		done
+		# Bash makes words of "--os", "=" and the number.
+		if [ "$current" = "=" ] && [ "$before" = --os ]; then
+			COMPREPLY=("${numbers[@]}")
+			return
+		elif [ "$before" = "=" ]; then
+			mapfile -t COMPREPLY < <(compgen -W "${numbers[*]}" -- "$current")
+			return
+		fi
+		words+=("${numbers[@]/#/--os=}")
 		mapfile -t COMPREPLY < <(compgen -W "${words[*]}" -- "$current")
 		;;
 	windows)

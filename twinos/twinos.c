@@ -26,16 +26,17 @@
 #define MAX_OS		64
 
 static const char help[] =
-"usage: twinos status  [--os=N] [--json]         state, CPU time, switches\n"
+"usage: twinos status  [--os=N] [--json]         state, CPUs, memory, devices, CPU time\n"
 "       twinos log     [--os=N] [--json]         last console output of the coexisting OS\n"
 "       twinos slice   [--os=N] [--json] [US]    show or set the slice, in microseconds\n"
-"       twinos weight  [--os=N] [--json] [PCT]   show or set its part of the CPU when both\n"
-"                                                OSes are busy, 1 to 99 percent\n"
+"       twinos weight  [--os=N] [--json] [PCT]   show or set its part of a shared CPU when\n"
+"                                                both OSes are busy, 1 to 99 percent\n"
 "       twinos share   [--os=N] [--json]         memory, devices and pins it was given\n"
 "       twinos windows [--json]                  memory withheld for coexisting OSes\n"
 "       twinos --help | --version\n"
 "\n"
-"--os=N is the coexisting OS's number; without it, 1 (status: all of them).\n"
+"--os=N is the coexisting OS's number; it can be left out where there is only one\n"
+"(status shows all of them).\n"
 "Exit status: 0 done, 1 refused or not there, 100 wrong usage, 111 system error.\n";
 
 struct options {
@@ -212,7 +213,7 @@ static void print_json_share(const char *text)
 		putchar(']');
 		separator = ",";
 	}
-	puts("}");
+	putchar('}');
 }
 
 /* Number behind "key " at the start of a line of the statistics; 0 if none. */
@@ -237,7 +238,8 @@ static double milliseconds(uint64_t from, uint64_t to, uint64_t khz)
 	return khz && from && to > from ? (double)(to - from) / khz : -1;
 }
 
-static void print_times(const char *stats)
+/* @shared: its CPU is the leading OS's as well, so that there are switches. */
+static void print_times(const char *stats, bool shared)
 {
 	uint64_t khz = statistic(stats, "tsc_khz");
 	uint64_t launch = statistic(stats, "launch_tsc");
@@ -256,6 +258,9 @@ static void print_times(const char *stats)
 		printf("  init         started %.3f ms after the launch\n", init);
 	for (i = 0; i < 2; i++) {
 #define SIDE(name)	(snprintf(key, sizeof(key), "%s_" name, sides[i]), statistic(stats, key))
+		/* An OS that has moved to a CPU of its own was switched to before. */
+		if (!shared && !SIDE("switches"))
+			continue;
 		printf("  %-12s CPU %.3f s, %llu switches away, %llu of them idle, ", sides[i],
 		       SIDE("run_tsc") / 1e3 / khz, (unsigned long long)SIDE("switches"),
 		       (unsigned long long)SIDE("donated"));
@@ -265,33 +270,112 @@ static void print_times(const char *stats)
 	}
 }
 
+/*
+ * The next value of a key of the share, NULL behind the last; *share moves
+ * behind its line.
+ */
+static const char *next_value(const char **share, const char *key, size_t *length)
+{
+	size_t key_length = strlen(key), n;
+	const char *line;
+
+	while (**share) {
+		line = *share;
+		n = strcspn(line, "\n");
+		*share = line + n + (line[n] == '\n');
+		if (n > key_length && !strncmp(line, key, key_length) && line[key_length] == ' ') {
+			*length = n - key_length - 1;
+			return line + key_length + 1;
+		}
+	}
+	return NULL;
+}
+
+static void print_line(const char *share, const char *key, const char *label)
+{
+	const char *value, *separator = "";
+	size_t length;
+
+	while ((value = next_value(&share, key, &length))) {
+		if (!*separator)
+			printf("  %-12s ", label);
+		printf("%s%.*s", separator, (int)length, value);
+		separator = ", ";
+	}
+	if (*separator)
+		putchar('\n');
+}
+
+/* "2-3,5", from one line for each CPU */
+static void print_cpus(const char *share)
+{
+	const char *value, *separator = ", CPU ";
+	long cpu, first = -1, last = -1;
+	size_t length;
+
+	do {
+		value = next_value(&share, "cpu", &length);
+		cpu = value ? atol(value) : -1;
+		if (value && first >= 0 && cpu == last + 1) {
+			last = cpu;
+			continue;
+		}
+		if (first >= 0) {
+			printf("%s%ld", separator, first);
+			if (last > first)
+				printf("-%ld", last);
+			separator = ",";
+		}
+		first = last = cpu;
+	} while (value);
+}
+
 static void print_os(unsigned int os, bool json)
 {
 	char *state = first_line(read_os(os, "state"));
 	char *reason = first_line(read_os(os, "reason"));
+	char *mode = first_line(read_os(os, "mode"));
+	char *share = read_os(os, "share");
 	char *stats = read_os(os, "stats");
 	char *slice = first_line(read_os(os, "slice_us"));
 	char *weight = first_line(read_os(os, "weight"));
+	bool shared = strcmp(mode, "dedicated");
 
 	if (json) {
 		printf("{\"os\":%u,\"state\":", os);
 		print_json_string(state, strlen(state));
 		printf(",\"reason\":");
 		print_json_string(reason, strlen(reason));
+		printf(",\"mode\":");
+		print_json_string(mode, strlen(mode));
 		printf(",\"slice_us\":");
 		print_json_value(slice, strlen(slice));
 		printf(",\"weight\":");
 		print_json_value(weight, strlen(weight));
+		printf(",\"share\":");
+		print_json_share(share);
 		printf(",\"stats\":{");
 		print_json_members(stats, "");
 		printf("}}");
 	} else {
 		printf("OS %u: %s%s%s\n", os, state, *reason ? ": " : "", reason);
-		printf("  slice        %s us, weight %s percent\n", slice, weight);
-		print_times(stats);
+		if (strcmp(state, "empty")) {
+			printf("  mode         %s", mode);
+			print_cpus(share);
+			putchar('\n');
+		}
+		print_line(share, "window", "window");
+		print_line(share, "low", "low slice");
+		print_line(share, "pci", "PCI");
+		print_line(share, "irq", "pins");
+		if (shared)
+			printf("  slice        %s us, weight %s percent\n", slice, weight);
+		print_times(stats, shared);
 	}
 	free(state);
 	free(reason);
+	free(mode);
+	free(share);
 	free(stats);
 	free(slice);
 	free(weight);
@@ -344,7 +428,7 @@ static void run_status(const struct options *options)
 		if (options->json)
 			print_json_members(stats, "");
 		else
-			print_times(stats);
+			print_times(stats, true);
 		free(stats);
 	}
 	if (options->json)
@@ -352,15 +436,42 @@ static void run_status(const struct options *options)
 	free(role);
 }
 
-/* Only the leading OS has something to say about others. */
-static unsigned int wanted_os(const struct options *options)
+static void check_leading(void)
 {
 	char *role = read_role();
 
 	if (strcmp(role, "leading"))
 		die(EXIT_REFUSED, "this is a coexisting OS; ask the leading OS");
 	free(role);
-	return options->os ? options->os : 1;
+}
+
+/*
+ * Only the leading OS has something to say about others. Without --os it is the
+ * one that there is; os1 is there even while it is empty.
+ */
+static unsigned int wanted_os(const struct options *options)
+{
+	char *state, path[64], numbers[MAX_OS * 4] = "";
+	unsigned int os, found = 0, nr = 0;
+	size_t used = 0;
+
+	check_leading();
+	if (options->os)
+		return options->os;
+	for (os = 1; os <= MAX_OS; os++) {
+		snprintf(path, sizeof(path), "os%u/state", os);
+		state = read_optional(path);
+		if (state && strcmp(first_line(state), "empty")) {
+			used += snprintf(numbers + used, sizeof(numbers) - used, "%s%u",
+					 nr++ ? ", " : "", os);
+			found = os;
+		}
+		free(state);
+	}
+	if (nr > 1)
+		die(EXIT_REFUSED, "there are several coexisting OSes (%s); say which one with --os=N",
+		    numbers);
+	return nr ? found : 1;
 }
 
 static void run_log(const struct options *options)
@@ -385,6 +496,7 @@ static void run_share(const struct options *options)
 
 	if (options->json) {
 		print_json_share(text);
+		putchar('\n');
 	} else {
 		fputs(text, stdout);
 	}
@@ -399,7 +511,7 @@ static void run_windows(const struct options *options)
 
 	if (options->os)
 		die(EXIT_USAGE, "windows belong to no OS: --os does not apply; see twinos --help");
-	wanted_os(options);
+	check_leading();
 	text = read_optional("windows");
 	if (!text)
 		die(EXIT_SYSTEM, "%s/windows is missing", TWINOS_SYSFS);
