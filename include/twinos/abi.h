@@ -25,7 +25,7 @@
 #ifndef TWINOS_ABI_H
 #define TWINOS_ABI_H
 
-#define TWINOS_ABI_VERSION	1
+#define TWINOS_ABI_VERSION	2
 
 /* setup_data type of the node (Documentation/arch/x86/boot.rst, setup_data). */
 #define SETUP_TWINOS		0x54574e53	/* "TWNS"; bit 31 must be clear */
@@ -35,10 +35,14 @@
 
 /*
  * reboot(2) commands. Kernels without TwinOS answer EINVAL and do nothing.
- * The fourth argument is the number of the coexisting OS.
+ * The fourth argument is the number of the coexisting OS; for _MOVE also, in
+ * its upper 32 bits, the CPU to move to, 0 for sharing the leading OS's.
  */
 #define TWINOS_REBOOT_LAUNCH	0x5457004c	/* start what is loaded */
 #define TWINOS_REBOOT_UNLOAD	0x54570055	/* forget it, give its devices back */
+#define TWINOS_REBOOT_STOP	0x54570053	/* ask it to shut down; does not wait */
+#define TWINOS_REBOOT_KILL	0x5457004b	/* end it without asking */
+#define TWINOS_REBOOT_MOVE	0x5457004d	/* let it go on on another CPU */
 
 /* ELF note of an aware kernel: name "TwinOS", type 1, a __u32 ABI version. */
 #define TWINOS_NOTE_NAME	"TwinOS"
@@ -59,12 +63,21 @@
  * Where both kernels map the shared area, in the hole below the EFI region of
  * the kernel's top page-table entry (Documentation/arch/x86/x86_64/mm.rst).
  * The same virtual address in both is what makes an OS switch one CR3 load.
+ * The leading OS maps there the area of the OS that it shares its CPU with, and
+ * the areas of all, by number, at multiples of TWINOS_SLOT_SIZE behind it.
+ * Behind the area: the registers of the local APIC, and the page of the
+ * leading OS that all kernels have in common (struct twinos_common).
  */
 #define TWINOS_SHARED_VA	0xffffff8000000000
+#define TWINOS_SLOT_SIZE	0x200000
+#define TWINOS_LAPIC_OFFSET	(TWINOS_SHARED_SIZE)
+#define TWINOS_COMMON_OFFSET	(TWINOS_SHARED_SIZE + 0x1000)
+#define TWINOS_MAPPED_PAGES	(TWINOS_SHARED_SIZE / 0x1000 + 2)
 
 /*
  * Device vectors: the leading OS allocates below TWINOS_VECTOR_SPLIT, the
- * coexisting OS at and above it, both below FIRST_SYSTEM_VECTOR.
+ * coexisting OS at and above it, both below FIRST_SYSTEM_VECTOR. An OS on CPUs
+ * of its own keeps to it as well, since it can be moved to a shared one.
  */
 #define TWINOS_VECTOR_SPLIT	0xac
 
@@ -74,7 +87,9 @@
 
 #define TWINOS_SHARE_MAGIC	0x6572616873776f74	/* "twoshare" */
 #define TWINOS_SHARED_MAGIC	0x64657261687377f4
+#define TWINOS_COMMON_MAGIC	0x6e6f6d6d6f637477	/* "wtcommon" */
 #define TWINOS_ID_DEFAULT	1
+#define TWINOS_MAX_ID		64
 
 #ifndef __ASSEMBLY__
 
@@ -106,7 +121,7 @@ struct twinos_share {
 	__u64 initrd_size;
 	__u32 id;		/* number of the coexisting OS, from 1 */
 	__u32 flags;		/* TWINOS_SHARE_* */
-	__u32 nr_cpus;		/* 0: time-shared mode on the boot CPU */
+	__u32 nr_cpus;		/* 0: time-shared mode on the leading OS's boot CPU */
 	__u32 nr_pci;
 	__u32 nr_irqs;
 	__u32 reserved;
@@ -117,6 +132,40 @@ struct twinos_share {
 
 #define TWINOS_SHARE_DIRECT	0x1	/* kernel entered at its ELF entry */
 #define TWINOS_SHARE_ENTRY32	0x2	/* entered in 32-bit protected mode */
+
+/*
+ * What all kernels of the machine use: locks for registers that are reached by
+ * an index and a data register, which no two CPUs may mix up. A lock holds the
+ * number of the OS that has it plus one, 0 if it is free; it is held with
+ * interrupts off for a few instructions, and the leading OS frees those of an
+ * OS that has ended.
+ */
+enum twinos_lock {
+	TWINOS_LOCK_PCI,	/* ports 0xcf8 and 0xcfc */
+	TWINOS_LOCK_IOAPIC,	/* index and data register of every IO-APIC */
+	TWINOS_NR_LOCKS
+};
+
+struct twinos_common {
+	__u64 magic;		/* TWINOS_COMMON_MAGIC */
+	__u32 lock[TWINOS_NR_LOCKS];
+	__u32 doorbell;		/* an OS has ended; the leading OS clears it */
+};
+
+/* How a coexisting OS has its CPU. */
+enum twinos_mode {
+	TWINOS_TIME_SHARED,
+	TWINOS_DEDICATED,
+};
+
+#define TWINOS_MODE_NAMES { "time-shared", "dedicated" }
+
+/* What the leading OS asks a coexisting one to do; it clears the field. */
+enum twinos_request {
+	TWINOS_REQUEST_NONE,
+	TWINOS_REQUEST_STOP,	/* shut down */
+	TWINOS_REQUEST_PARK,	/* save the CPU's state and leave it, for a move */
+};
 
 enum twinos_state {
 	TWINOS_EMPTY,		/* nothing loaded */
@@ -180,8 +229,9 @@ struct twinos_shared {
 	__u64 self;		/* physical address of this page */
 	__u64 transit_va;	/* enter: see arch/x86/twinos/transit_64.S */
 	__u64 abandon_va;	/* leave for good, from any 64-bit state */
+	__u64 park_va;		/* save the state for a move, and wait */
 	__u32 tsc_khz;
-	__u32 boot_apic_id;
+	__u32 leading_apic_id;	/* CPU of the leading OS that takes doorbells */
 	__u64 lapic_hz;		/* undivided, 0: the timer compares with the TSC */
 	__u64 ioapic_addr;	/* physical, 0: none */
 	__u32 ioapic_id;
@@ -192,7 +242,15 @@ struct twinos_shared {
 	__s64 wall_sec;		/* wall clock (UTC) at wall_tsc */
 	__u64 wall_nsec;
 	__u64 wall_tsc;
+	__u32 id;		/* number of this OS */
+	__u32 nr_apics;		/* CPUs of this OS, the one it boots on first */
+	__u64 common;		/* physical address of struct twinos_common */
+	__u32 apic_ids[TWINOS_MAX_CPUS];
 
+	__u32 mode;		/* enum twinos_mode */
+	__u32 moves;		/* times that the leading OS has moved it */
+	__u32 request;		/* enum twinos_request; set by the leading OS */
+	__u32 parked;		/* its CPU state is saved; set by the coexisting OS */
 	__u32 state;		/* enum twinos_state */
 	__u32 exit_code;	/* stopped: LINUX_REBOOT_CMD_*; crashed: 0 */
 	__u64 launch_tsc;	/* reboot(2) entered */

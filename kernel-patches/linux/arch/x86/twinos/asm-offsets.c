@@ -6,6 +6,7 @@
 #define COMPILE_OFFSETS
 
 #include <linux/kbuild.h>
+#include <asm/apicdef.h>
 #include <twinos/abi.h>
 
 static void __used common(void)
@@ -21,4 +22,13 @@ static void __used common(void)
 	OFFSET(SHARED_resumed, twinos_shared, side[TWINOS_COEXISTING].resumed_tsc);
 	DEFINE(SHARED_HUNG, TWINOS_HUNG);
 	OFFSET(SHARED_leading, twinos_shared, side[TWINOS_LEADING].transit);
+	OFFSET(SHARED_coexisting, twinos_shared, side[TWINOS_COEXISTING].transit);
+	OFFSET(SHARED_leading_apic, twinos_shared, leading_apic_id);
+	OFFSET(SHARED_parked, twinos_shared, parked);
+	OFFSET(COMMON_doorbell, twinos_common, doorbell);
+	BLANK();
+	DEFINE(LAPIC_ICR, TWINOS_LAPIC_OFFSET + APIC_ICR);
+	DEFINE(LAPIC_ICR2, TWINOS_LAPIC_OFFSET + APIC_ICR2);
+	DEFINE(MSR_X2APIC_ICR, APIC_BASE_MSR + (APIC_ICR >> 4));
+	DEFINE(APICBASE_X2APIC, X2APIC_ENABLE);
 }

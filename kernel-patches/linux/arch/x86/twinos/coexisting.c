@@ -43,6 +43,12 @@ static bool owns_pin(unsigned int gsi)
 	return false;
 }
 
+/** twinos_dedicated() - has this coexisting OS its CPUs for itself? */
+bool twinos_dedicated(void)
+{
+	return READ_ONCE(twinos_shared()->mode) == TWINOS_DEDICATED;
+}
+
 /* Ending: whatever would reset, stop or halt the machine ends this OS. */
 
 static void __noreturn end_os(enum twinos_state state, const char *why)
@@ -110,21 +116,51 @@ static void get_wallclock(struct timespec64 *now)
 	timespec64_add_ns(now, shared->wall_nsec + ns);
 }
 
-static void __init timer_init(void)
+static void __init take_timer(void)
 {
-	twinos_fault_at("timer");
-	lapic_timer_period = div_u64(twinos_shared()->lapic_hz, HZ);
 	if (twinos_timer_init(twinos_shared()->tsc_khz, twinos_shared()->lapic_hz))
 		panic("no timer");
 }
 
+static void __init timer_init(void)
+{
+	twinos_fault_at("timer");
+	lapic_timer_period = div_u64(twinos_shared()->lapic_hz, HZ);
+	if (!twinos_dedicated())
+		take_timer();
+}
+
+/* A local APIC of our own can only be used once it has been set up. */
+static void __init setup_percpu_clockev(void)
+{
+	if (!twinos_dedicated())
+		return;
+	setup_boot_APIC_clock();
+	take_timer();
+}
+
 /* Interrupts. */
+
+/* No shorthand: "all" means all CPUs of the machine. */
+static void send_ipi_allbutself(int vector)
+{
+	apic->send_IPI_mask_allbutself(cpu_online_mask, vector);
+}
+
+static void send_ipi_all(int vector)
+{
+	apic->send_IPI_mask(cpu_online_mask, vector);
+}
 
 static void (*lapic_write)(u32 reg, u32 value) __ro_after_init;
 static u32 (*lapic_read)(u32 reg) __ro_after_init;
 
 static void shared_lapic_write(u32 reg, u32 value)
 {
+	if (twinos_dedicated()) {
+		lapic_write(reg, value);
+		return;
+	}
 	switch (reg) {
 	case APIC_EOI:
 	case APIC_ICR:
@@ -137,7 +173,7 @@ static void shared_lapic_write(u32 reg, u32 value)
 /* What is pending or in service may be the leading OS's: not ours to clear. */
 static u32 shared_lapic_read(u32 reg)
 {
-	if (reg >= APIC_ISR && reg < APIC_ESR)
+	if (reg >= APIC_ISR && reg < APIC_ESR && !twinos_dedicated())
 		return 0;
 	return lapic_read(reg);
 }
@@ -145,7 +181,7 @@ static u32 shared_lapic_read(u32 reg)
 /* A pin that is in SMI mode is left alone by io_apic.c: it is not Linux's. */
 static unsigned int read_ioapic(unsigned int apic, unsigned int reg)
 {
-	unsigned int value = native_io_apic_read(apic, reg);
+	unsigned int value = twinos_read_ioapic(apic, reg);
 
 	if (reg < 0x10 || owns_pin(twinos_shared()->ioapic_gsi_base + (reg - 0x10) / 2))
 		return value;
@@ -182,7 +218,8 @@ static void __init parse_smp_config(void)
 	}
 #endif
 	register_lapic_address(APIC_DEFAULT_PHYS_BASE);
-	topology_register_apic(shared->boot_apic_id, CPU_ACPIID_INVALID, true);
+	for (i = 0; i < shared->nr_apics && i < TWINOS_MAX_CPUS; i++)
+		topology_register_apic(shared->apic_ids[i], CPU_ACPIID_INVALID, true);
 	smp_found_config = 1;
 	if (shared->ioapic_addr) {
 		mp_register_ioapic(shared->ioapic_id, shared->ioapic_addr,
@@ -195,12 +232,15 @@ static void __init parse_smp_config(void)
 	lapic_read = apic->read;
 	apic_update_callback(write, shared_lapic_write);
 	apic_update_callback(read, shared_lapic_read);
+	apic_update_callback(send_IPI_allbutself, send_ipi_allbutself);
+	apic_update_callback(send_IPI_all, send_ipi_all);
 	twinos_yield_early();
 }
 
 static void __init init_irq(void)
 {
 	native_init_IRQ();
+	x86_platform_ipi_callback = twinos_interrupt;
 	twinos_guard_nmi_init();
 	twinos_fault_at("irq");
 	if (twinos_vectors_init())
@@ -264,7 +304,7 @@ static void __init set_platform(void)
 	x86_init.irqs.intr_init			= init_irq;
 	x86_init.oem.banner			= banner;
 	x86_init.paging.pagetable_init		= pagetable_init;
-	x86_init.timers.setup_percpu_clockev	= x86_init_noop;
+	x86_init.timers.setup_percpu_clockev	= setup_percpu_clockev;
 	x86_init.timers.timer_init		= timer_init;
 	x86_init.timers.wallclock_init		= twinos_yield_early;
 	x86_init.hyper.init_mem_mapping		= twinos_yield_early;
@@ -278,8 +318,11 @@ static void __init set_platform(void)
 	x86_platform.calibrate_tsc		= get_tsc_khz;
 	x86_platform.get_wallclock		= get_wallclock;
 	x86_platform.set_wallclock		= set_rtc_noop;
-	x86_platform.realmode_reserve		= x86_init_noop;
-	x86_platform.realmode_init		= x86_init_noop;
+	/* Real-mode code is only for starting further CPUs. */
+	if (twinos_shared()->nr_apics < 2) {
+		x86_platform.realmode_reserve	= x86_init_noop;
+		x86_platform.realmode_init	= x86_init_noop;
+	}
 	x86_platform.legacy.rtc			= 0;
 	x86_platform.legacy.warm_reset		= 0;
 	x86_platform.legacy.no_vga		= 1;
@@ -301,6 +344,8 @@ static void __init set_platform(void)
 
 	setup_force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
 	setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
+	/* Memory types are as the leading OS has set them, on every CPU. */
+	setup_clear_cpu_cap(X86_FEATURE_MTRR);
 	/* Performance counters and their NMI stay with the leading OS. */
 	setup_clear_cpu_cap(X86_FEATURE_ARCH_PERFMON);
 	setup_clear_cpu_cap(X86_FEATURE_PERFCTR_CORE);
@@ -335,10 +380,11 @@ void __init twinos_parse_setup_data(u64 pa_data, u32 len)
 	    pa_data != share.window_start + TWINOS_SHARE_OFFSET)
 		panic("twinos: malformed share");
 
-	twinos_map_shared(share.window_start);
+	twinos_map_own(share.window_start, share.id);
 	if (shared->magic != TWINOS_SHARED_MAGIC ||
 	    shared->version != TWINOS_ABI_VERSION || shared->size != sizeof(*shared) ||
-	    shared->self != share.window_start + TWINOS_SHARED_OFFSET)
+	    shared->self != share.window_start + TWINOS_SHARED_OFFSET ||
+	    shared->id != share.id || !twinos_common_attach(share.id))
 		panic("twinos: malformed shared page");
 
 	twinos_role = TWINOS_COEXISTING;
@@ -347,7 +393,7 @@ void __init twinos_parse_setup_data(u64 pa_data, u32 len)
 		panic("twinos: this CPU cannot be shared");
 	twinos_pci_set_share(&share);
 	set_platform();
-	twinos_timeshare_begin();
+	twinos_timeshare_early();
 	twinos_guard_early();
 	twinos_console_init();
 }

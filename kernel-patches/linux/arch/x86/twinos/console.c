@@ -12,9 +12,10 @@
 
 #include "twinos.h"
 
-static char *ring(u64 pos)
+static char *ring(const struct twinos_shared *shared, u64 pos)
 {
-	return twinos_va(TWINOS_RING_OFFSET + (pos & (TWINOS_RING_SIZE - 1)));
+	return (char *)shared - TWINOS_SHARED_OFFSET + TWINOS_RING_OFFSET +
+	       (pos & (TWINOS_RING_SIZE - 1));
 }
 
 static void ring_write(struct console *con, const char *text, unsigned int count)
@@ -23,7 +24,7 @@ static void ring_write(struct console *con, const char *text, unsigned int count
 	u64 head = shared->ring_head;
 
 	for (; count; count--, head++)
-		*ring(head) = *text++;
+		*ring(shared, head) = *text++;
 	/* The reader in the other OS must find the text that head covers. */
 	smp_store_release(&shared->ring_head, head);
 	twinos_yield_early();
@@ -44,16 +45,17 @@ void __init twinos_console_init(void)
 
 /**
  * twinos_ring_read() - leading OS: read what the coexisting kernel printed
+ * @shared: its shared page
  * @buf: where to
  * @pos: offset from the oldest byte that is still there
  * @count: bytes wanted
  *
  * Returns the number of bytes copied, 0 at the end. Process context.
  */
-size_t twinos_ring_read(char *buf, loff_t pos, size_t count)
+size_t twinos_ring_read(const struct twinos_shared *shared, char *buf, loff_t pos, size_t count)
 {
 	/* Pairs with the release in ring_write(). */
-	u64 head = smp_load_acquire(&twinos_shared()->ring_head);
+	u64 head = smp_load_acquire(&shared->ring_head);
 	u64 size = min_t(u64, head, TWINOS_RING_SIZE);
 	size_t i;
 
@@ -61,6 +63,6 @@ size_t twinos_ring_read(char *buf, loff_t pos, size_t count)
 		return 0;
 	count = min_t(u64, count, size - pos);
 	for (i = 0; i < count; i++)
-		buf[i] = *ring(head - size + pos + i);
+		buf[i] = *ring(shared, head - size + pos + i);
 	return count;
 }

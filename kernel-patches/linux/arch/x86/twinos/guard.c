@@ -34,23 +34,30 @@ static u32 saved_rte[2];
 static void __iomem *ioapic, *hpet;
 static unsigned int pin;
 
-/* Interrupts off, one CPU online: nobody else uses the index register. */
+/* Interrupts off. */
 static u32 ioapic_read(unsigned int reg)
 {
+	u32 value;
+
+	twinos_lock(TWINOS_LOCK_IOAPIC);
 	writel(reg, ioapic);
-	return readl(ioapic + 0x10);
+	value = readl(ioapic + 0x10);
+	twinos_unlock(TWINOS_LOCK_IOAPIC);
+	return value;
 }
 
 static void ioapic_write(unsigned int reg, u32 value)
 {
+	twinos_lock(TWINOS_LOCK_IOAPIC);
 	writel(reg, ioapic);
 	writel(value, ioapic + 0x10);
+	twinos_unlock(TWINOS_LOCK_IOAPIC);
 }
 
 /* Claims only what nobody else has: perf and the watchdog come first. */
 static int guard_nmi(unsigned int type, struct pt_regs *regs)
 {
-	if (!armed && twinos_role == TWINOS_LEADING)
+	if (twinos_role == TWINOS_LEADING ? !armed : !twinos_timesharing())
 		return NMI_DONE;
 	if (twinos_role == TWINOS_COEXISTING && twinos_overdue()) {
 		strscpy(twinos_shared()->reason, "hung with interrupts off",
@@ -93,7 +100,7 @@ static void stop_timer(void)
 /**
  * twinos_guard_arm() - leading OS: begin to guard a launch
  *
- * Process context, one CPU online. Does nothing, and says so, where the timer
+ * Process context, on the shared CPU. Does nothing, and says so, where the timer
  * is in use or the IO-APIC is behind interrupt remapping.
  */
 void twinos_guard_arm(void)

@@ -15,7 +15,7 @@
 
 #include "twinos.h"
 
-#define MAX_WINDOWS	8
+#define MAX_WINDOWS	16
 
 struct twinos_window twinos_windows[MAX_WINDOWS];
 unsigned int twinos_nr_windows;

@@ -24,30 +24,24 @@
 
 #include "twinos.h"
 
-struct twinos_image twinos_image;
-DEFINE_MUTEX(twinos_mutex);	/* image, resources, launch */
-
-static int pin_irqs[TWINOS_MAX_IRQS];
-static unsigned int nr_pins;
-
 static irqreturn_t pin_interrupt(int irq, void *unused)
 {
 	return IRQ_NONE;
 }
 
-static void give_pins(void)
+static void give_pins(struct twinos_os *os)
 {
-	while (nr_pins)
-		free_irq(pin_irqs[--nr_pins], &pin_irqs);
+	while (os->nr_pins)
+		free_irq(os->pin_irqs[--os->nr_pins], os);
 }
 
 /* A disabled handler on each pin keeps this OS's drivers away from it. */
-static int take_pins(const struct twinos_share *share)
+static int take_pins(struct twinos_os *os, const struct twinos_share *share)
 {
 	int irq, err;
 
-	while (nr_pins < share->nr_irqs) {
-		u32 gsi = share->irqs[nr_pins];
+	while (os->nr_pins < share->nr_irqs) {
+		u32 gsi = share->irqs[os->nr_pins];
 
 		irq = -EINVAL;
 		if (gsi < gsi_top)
@@ -58,44 +52,45 @@ static int take_pins(const struct twinos_share *share)
 			goto fail;
 		}
 		err = request_irq(irq, pin_interrupt, IRQF_NO_AUTOEN | IRQF_PROBE_SHARED,
-				  "twinos", &pin_irqs);
+				  "twinos", os);
 		if (err) {
 			pr_err("interrupt pin %u is in use\n", gsi);
 			goto fail;
 		}
-		pin_irqs[nr_pins++] = irq;
+		os->pin_irqs[os->nr_pins++] = irq;
 	}
 	return 0;
 fail:
-	give_pins();
+	give_pins(os);
 	return err;
 }
 
 /**
  * twinos_take_resources() - take pins and PCI functions from this OS
- * @share: validated share
+ * @os: that they are for
+ * @share: validated share of it
  *
  * Returns 0, or an errno with nothing taken. twinos_mutex held.
  */
-int twinos_take_resources(const struct twinos_share *share)
+int twinos_take_resources(struct twinos_os *os, const struct twinos_share *share)
 {
 	int err;
 
-	give_pins();
-	err = take_pins(share);
+	give_pins(os);
+	err = take_pins(os, share);
 	if (err)
 		return err;
 	err = twinos_pci_take(share);
 	if (err)
-		give_pins();
+		give_pins(os);
 	return err;
 }
 
 /** twinos_give_resources() - give them back. twinos_mutex held. */
-void twinos_give_resources(void)
+void twinos_give_resources(struct twinos_os *os)
 {
-	give_pins();
-	twinos_pci_give_back();
+	give_pins(os);
+	twinos_pci_give_back(os->id);
 }
 
 static bool inside(u64 start, u64 size, u64 outer_start, u64 outer_size)
@@ -112,7 +107,7 @@ static bool inside(u64 start, u64 size, u64 outer_start, u64 outer_size)
  */
 int twinos_share_check(const struct twinos_share *share)
 {
-	unsigned int i;
+	unsigned int i, j;
 
 	if (share->magic != TWINOS_SHARE_MAGIC ||
 	    share->version != TWINOS_ABI_VERSION || share->size != sizeof(*share))
@@ -131,12 +126,16 @@ int twinos_share_check(const struct twinos_share *share)
 	     !inside(share->initrd_start, share->initrd_size,
 		     share->window_start, share->window_size)))
 		return -EINVAL;
-	if (share->id != TWINOS_ID_DEFAULT ||
+	if (!share->id || share->id > TWINOS_MAX_ID ||
 	    share->flags & ~(TWINOS_SHARE_DIRECT | TWINOS_SHARE_ENTRY32))
 		return -EINVAL;
 	if (share->nr_cpus > TWINOS_MAX_CPUS || share->nr_pci > TWINOS_MAX_PCI ||
 	    share->nr_irqs > TWINOS_MAX_IRQS)
 		return -EINVAL;
+	for (i = 0; i < share->nr_cpus; i++)
+		for (j = 0; j < i; j++)
+			if (share->cpus[i] == share->cpus[j])
+				return -EINVAL;
 	for (i = 0; i < share->nr_irqs; i++)
 		if (!share->irqs[i] || share->irqs[i] >= 1024)
 			return -EINVAL;
@@ -212,21 +211,93 @@ static int copy_segment(const struct kexec_segment *s)
 	return err;
 }
 
-static int unload(void)
+static int unload(struct twinos_os *os)
 {
-	if (twinos_running())
+	if (os->running)
 		return -EBUSY;
-	twinos_image.loaded = false;
-	memset(&twinos_image.share, 0, sizeof(twinos_image.share));
-	twinos_give_resources();
-	twinos_sysfs_notify();
+	twinos_give_resources(os);
+	twinos_forget(os);
 	return 0;
+}
+
+static bool overlap(u64 start, u64 size, u64 other_start, u64 other_size)
+{
+	return size && other_size && start < other_start + other_size &&
+	       other_start < start + size;
+}
+
+/* What two shares cannot both have, or NULL. */
+static const char *conflict(const struct twinos_share *a, const struct twinos_share *b)
+{
+	unsigned int i, j;
+
+	if (overlap(a->window_start, a->window_size, b->window_start, b->window_size))
+		return "window";
+	if (overlap(a->low_start, a->low_size, b->low_start, b->low_size))
+		return "low slice";
+	for (i = 0; i < a->nr_pci; i++)
+		for (j = 0; j < b->nr_pci; j++)
+			if (!memcmp(&a->pci[i], &b->pci[j], sizeof(a->pci[i])))
+				return "PCI function";
+	for (i = 0; i < a->nr_irqs; i++)
+		for (j = 0; j < b->nr_irqs; j++)
+			if (a->irqs[i] == b->irqs[j])
+				return "interrupt pin";
+	return NULL;
+}
+
+/*
+ * What an OS that has ended still has is taken over; what another one may
+ * still use is refused. Two rounds, so that nothing is changed in that case.
+ */
+static int settle_conflicts(const struct twinos_share *share)
+{
+	struct twinos_os *os, *next;
+	const char *what;
+
+	list_for_each_entry(os, &twinos_oses, list) {
+		what = conflict(share, &os->share);
+		if (os->id != share->id && twinos_claims(os) && what) {
+			pr_err("a %s of the share belongs to coexisting OS %u\n", what, os->id);
+			return what[0] == 'w' || what[0] == 'l' ? -EADDRNOTAVAIL : -EBUSY;
+		}
+	}
+	list_for_each_entry_safe(os, next, &twinos_oses, list)
+		if (os->id != share->id && conflict(share, &os->share))
+			unload(os);
+	return 0;
+}
+
+/* Everything that can be refused before anything is taken. */
+static int check_load(unsigned long entry, const struct kexec_segment *segments,
+		      unsigned long nr, const struct twinos_share *share, int share_segment)
+{
+	const struct twinos_os *os = twinos_find(share->id);
+
+	if (os && os->running)
+		return -EBUSY;
+	if (!twinos_window_free(share->window_start, share->window_size) ||
+	    (share->low_size && !twinos_window_free(share->low_start, share->low_size))) {
+		pr_err("window %#llx-%#llx is in use by this OS or is not memory; boot with twinos=\n",
+		       share->window_start, share->window_start + share->window_size - 1);
+		return -EADDRNOTAVAIL;
+	}
+	if (!inside(entry, 1, share->window_start + TWINOS_SHARED_SIZE,
+		    share->window_size - TWINOS_SHARED_SIZE))
+		return -EADDRNOTAVAIL;
+	if (share->nr_cpus > 1 && !share->low_size) {
+		pr_err("an OS with more than one CPU needs a low slice to start them\n");
+		return -EINVAL;
+	}
+	return check_segments(segments, nr, share, share_segment) ?:
+	       twinos_check_cpus(os, share);
 }
 
 static int load(unsigned long entry, const struct kexec_segment *segments,
 		unsigned long nr)
 {
 	struct twinos_share *share;
+	struct twinos_os *os;
 	int share_segment, err;
 	unsigned long i;
 
@@ -234,45 +305,36 @@ static int load(unsigned long entry, const struct kexec_segment *segments,
 	if (!share)
 		return -ENOMEM;
 	share_segment = find_share(segments, nr, share);
-	err = share_segment < 0 ? share_segment : 0;
+	err = share_segment < 0 ? share_segment :
+	      check_load(entry, segments, nr, share, share_segment) ?:
+	      settle_conflicts(share);
 	if (err)
 		goto out;
-	if (!twinos_window_free(share->window_start, share->window_size) ||
-	    (share->low_size && !twinos_window_free(share->low_start, share->low_size))) {
-		pr_err("window %#llx-%#llx is in use by this OS or is not memory; boot with twinos=\n",
-		       share->window_start, share->window_start + share->window_size - 1);
-		err = -EADDRNOTAVAIL;
+	os = twinos_find_or_create(share->id);
+	if (!os) {
+		err = -ENOMEM;
 		goto out;
 	}
-	if (!inside(entry, 1, share->window_start + TWINOS_SHARED_SIZE,
-		    share->window_size - TWINOS_SHARED_SIZE)) {
-		err = -EADDRNOTAVAIL;
-		goto out;
-	}
-	if (share->nr_cpus) {
-		err = -EOPNOTSUPP;
-		goto out;
-	}
-	err = check_segments(segments, nr, share, share_segment);
-	if (err)
-		goto out;
-	err = twinos_take_resources(share);
+	err = twinos_take_resources(os, share);
 	if (err) {
 		/* What an earlier image was given is still its own. */
-		if (twinos_image.loaded)
-			twinos_take_resources(&twinos_image.share);
+		if (os->loaded)
+			twinos_take_resources(os, &os->share);
+		else if (!os->launched)
+			unload(os);
 		goto out;
 	}
 
-	twinos_image.loaded = false;
+	os->loaded = false;
 	for (i = 0; i < nr && !err; i++)
 		err = copy_segment(&segments[i]);
 	if (err)
 		goto out;
-	twinos_image.share = *share;
-	twinos_image.entry = entry;
-	twinos_image.loaded = true;
-	twinos_sysfs_notify();
+	os->share = *share;
+	os->mode = share->nr_cpus ? TWINOS_DEDICATED : TWINOS_TIME_SHARED;
+	os->entry = entry;
+	os->loaded = true;
+	twinos_sysfs_notify(os);
 out:
 	kfree(share);
 	return err;
@@ -281,11 +343,11 @@ out:
 /**
  * twinos_kexec_load() - kexec_load() with KEXEC_TWINOS
  * @entry: physical address of the purgatory's first instruction
- * @nr_segments: 0 to unload
+ * @nr_segments: 0 to unload number 1
  * @usegments: as for kexec_load()
  * @flags: KEXEC_TWINOS and the architecture, nothing else
  *
- * Returns 0, EPERM, EBUSY (one is running), EINVAL (malformed),
+ * Returns 0, EPERM, EBUSY (that one is running), EINVAL (malformed),
  * EADDRNOTAVAIL (memory that is not free), EFAULT, ENOMEM, ENODEV, EOPNOTSUPP
  * or what taking a device returned. An image loaded before is kept on errors.
  */
@@ -316,9 +378,7 @@ int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
 
 	mutex_lock(&twinos_mutex);
 	if (!nr_segments)
-		err = unload();
-	else if (twinos_running())
-		err = -EBUSY;
+		err = unload(twinos_find(TWINOS_ID_DEFAULT));
 	else
 		err = load(entry, segments, nr_segments);
 	mutex_unlock(&twinos_mutex);
@@ -326,32 +386,57 @@ int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
 	return err;
 }
 
+static int launch(struct twinos_os *os, u64 now)
+{
+	if (!os)
+		return -ENOENT;
+	if (os->running)
+		return -EBUSY;
+	if (!os->loaded)
+		return -ENOENT;
+	return os->share.nr_cpus ? twinos_launch_dedicated(os, now) : twinos_launch(os, now);
+}
+
 /**
  * twinos_reboot() - the TWINOS_REBOOT_* commands of reboot()
  * @cmd: which one
- * @id: number of the coexisting OS
+ * @arg: number of the coexisting OS, for a move also the CPU in the upper half
  *
  * CAP_SYS_BOOT has been checked. Returns 0 or an errno, EINVAL for commands
  * that are not ours.
  */
-int twinos_reboot(unsigned int cmd, unsigned long id)
+int twinos_reboot(unsigned int cmd, unsigned long arg)
 {
 	u64 now = rdtsc();
+	struct twinos_os *os;
 	int err;
 
-	if (cmd != TWINOS_REBOOT_LAUNCH && cmd != TWINOS_REBOOT_UNLOAD)
+	switch (cmd) {
+	case TWINOS_REBOOT_LAUNCH:
+	case TWINOS_REBOOT_UNLOAD:
+	case TWINOS_REBOOT_STOP:
+	case TWINOS_REBOOT_KILL:
+	case TWINOS_REBOOT_MOVE:
+		break;
+	default:
 		return -EINVAL;
+	}
 	if (twinos_off || twinos_role != TWINOS_LEADING)
 		return -EOPNOTSUPP;
 	mutex_lock(&twinos_mutex);
+	os = twinos_find((u32)arg);
 	if (cmd == TWINOS_REBOOT_UNLOAD)
-		err = unload();
-	else if (twinos_running())
-		err = -EBUSY;
-	else if (!twinos_image.loaded || twinos_image.share.id != id)
-		err = -ENOENT;
+		err = os ? unload(os) : -ENOENT;
+	else if (cmd == TWINOS_REBOOT_LAUNCH)
+		err = launch(os, now);
+	else if (!os || !os->running || twinos_get_state(os) > TWINOS_RUNNING)
+		err = -ESRCH;
+	else if (cmd == TWINOS_REBOOT_STOP)
+		err = twinos_stop(os);
+	else if (cmd == TWINOS_REBOOT_KILL)
+		err = twinos_kill(os);
 	else
-		err = twinos_launch(now);
+		err = twinos_move(os, arg >> 32);
 	mutex_unlock(&twinos_mutex);
 	return err;
 }

@@ -13,63 +13,97 @@
 
 #include "twinos.h"
 
-static struct twinos_pci functions[TWINOS_MAX_PCI];	/* of the coexisting OS */
-static unsigned int nr_functions;
-static struct resource *bars[TWINOS_MAX_PCI][PCI_STD_NUM_BARS];
+/* Functions that are, in the leading OS, those of coexisting ones. */
+static struct function {
+	struct twinos_pci at;
+	u32 owner;			/* number of the OS, 0: entry is free */
+	bool reset;			/* since its owner used it */
+	u32 bar_values[PCI_STD_NUM_BARS];
+	struct resource *bars[PCI_STD_NUM_BARS];
+} functions[8 * TWINOS_MAX_PCI];
+static unsigned int nr_functions;	/* entries ever in use */
 static const struct pci_raw_ops *conf_ops, *ext_ops;
+
+#define for_each_function_of(f, id)						\
+	for (f = functions; f < functions + nr_functions; f++)			\
+		if (f->owner == (id))
+
+static struct function *find_function(unsigned int domain, unsigned int bus,
+				      unsigned int devfn)
+{
+	struct function *f;
+
+	for (f = functions; f < functions + nr_functions; f++)
+		if (f->owner && f->at.domain == domain && f->at.bus == bus &&
+		    f->at.devfn == devfn)
+			return f;
+	return NULL;
+}
 
 static bool visible(unsigned int domain, unsigned int bus, unsigned int devfn)
 {
-	unsigned int i;
-
-	for (i = 0; i < nr_functions; i++)
-		if (functions[i].domain == domain && functions[i].bus == bus &&
-		    functions[i].devfn == devfn)
-			return twinos_role == TWINOS_COEXISTING;
-	return twinos_role == TWINOS_LEADING;
+	return !find_function(domain, bus, devfn) == (twinos_role == TWINOS_LEADING);
 }
 
-static int filtered_read(const struct pci_raw_ops *ops, unsigned int domain,
-			 unsigned int bus, unsigned int devfn, int reg, int len,
-			 u32 *val)
+/* Ports 0xcf8 and 0xcfc: an address and a data register for the whole machine. */
+static int locked_read(unsigned int domain, unsigned int bus, unsigned int devfn,
+		       int reg, int len, u32 *val)
 {
-	if (visible(domain, bus, devfn))
-		return ops->read(domain, bus, devfn, reg, len, val);
-	*val = U32_MAX;
-	return 0;
+	unsigned long flags;
+	int err;
+
+	local_irq_save(flags);
+	twinos_lock(TWINOS_LOCK_PCI);
+	err = conf_ops->read(domain, bus, devfn, reg, len, val);
+	twinos_unlock(TWINOS_LOCK_PCI);
+	local_irq_restore(flags);
+	return err;
 }
 
-static int filtered_write(const struct pci_raw_ops *ops, unsigned int domain,
-			  unsigned int bus, unsigned int devfn, int reg, int len,
-			  u32 val)
+static int locked_write(unsigned int domain, unsigned int bus, unsigned int devfn,
+			int reg, int len, u32 val)
 {
-	if (visible(domain, bus, devfn))
-		return ops->write(domain, bus, devfn, reg, len, val);
-	return 0;
+	unsigned long flags;
+	int err;
+
+	local_irq_save(flags);
+	twinos_lock(TWINOS_LOCK_PCI);
+	err = conf_ops->write(domain, bus, devfn, reg, len, val);
+	twinos_unlock(TWINOS_LOCK_PCI);
+	local_irq_restore(flags);
+	return err;
 }
 
 static int conf_read(unsigned int domain, unsigned int bus, unsigned int devfn,
 		     int reg, int len, u32 *val)
 {
-	return filtered_read(conf_ops, domain, bus, devfn, reg, len, val);
+	if (visible(domain, bus, devfn))
+		return locked_read(domain, bus, devfn, reg, len, val);
+	*val = U32_MAX;
+	return 0;
 }
 
 static int conf_write(unsigned int domain, unsigned int bus, unsigned int devfn,
 		      int reg, int len, u32 val)
 {
-	return filtered_write(conf_ops, domain, bus, devfn, reg, len, val);
+	return visible(domain, bus, devfn) ?
+	       locked_write(domain, bus, devfn, reg, len, val) : 0;
 }
 
 static int ext_read(unsigned int domain, unsigned int bus, unsigned int devfn,
 		    int reg, int len, u32 *val)
 {
-	return filtered_read(ext_ops, domain, bus, devfn, reg, len, val);
+	if (visible(domain, bus, devfn))
+		return ext_ops->read(domain, bus, devfn, reg, len, val);
+	*val = U32_MAX;
+	return 0;
 }
 
 static int ext_write(unsigned int domain, unsigned int bus, unsigned int devfn,
 		     int reg, int len, u32 val)
 {
-	return filtered_write(ext_ops, domain, bus, devfn, reg, len, val);
+	return visible(domain, bus, devfn) ?
+	       ext_ops->write(domain, bus, devfn, reg, len, val) : 0;
 }
 
 static const struct pci_raw_ops filtered_conf_ops = {
@@ -95,26 +129,26 @@ static void install_filter(void)
 }
 
 /* Past the filter, for functions that are not in our device tree. */
-static u32 raw_read(const struct twinos_pci *f, int reg, int len)
+static u32 raw_read(const struct function *f, int reg, int len)
 {
 	u32 val = U32_MAX;
 
-	if (conf_ops && !f->domain && reg < 256)
-		conf_ops->read(f->domain, f->bus, f->devfn, reg, len, &val);
-	else if (ext_ops)
-		ext_ops->read(f->domain, f->bus, f->devfn, reg, len, &val);
+	if (ext_ops)
+		ext_ops->read(f->at.domain, f->at.bus, f->at.devfn, reg, len, &val);
+	else
+		locked_read(f->at.domain, f->at.bus, f->at.devfn, reg, len, &val);
 	return val;
 }
 
-static void raw_write(const struct twinos_pci *f, int reg, int len, u32 val)
+static void raw_write(const struct function *f, int reg, int len, u32 val)
 {
-	if (conf_ops && !f->domain && reg < 256)
-		conf_ops->write(f->domain, f->bus, f->devfn, reg, len, val);
-	else if (ext_ops)
-		ext_ops->write(f->domain, f->bus, f->devfn, reg, len, val);
+	if (ext_ops)
+		ext_ops->write(f->at.domain, f->at.bus, f->at.devfn, reg, len, val);
+	else
+		locked_write(f->at.domain, f->at.bus, f->at.devfn, reg, len, val);
 }
 
-static int raw_find_capability(const struct twinos_pci *f, u8 cap)
+static int raw_find_capability(const struct function *f, u8 cap)
 {
 	int pos, limit = 48;
 
@@ -127,20 +161,40 @@ static int raw_find_capability(const struct twinos_pci *f, u8 cap)
 	return 0;
 }
 
-/**
- * twinos_pci_quiesce() - stop DMA and interrupts of all functions given away
- *
- * After the coexisting OS has ended; what it left running must not write to
- * the window when that is loaded again. Process context, may sleep.
- */
-void twinos_pci_quiesce(void)
+/* Begins a function-level reset if there is one. */
+static bool begin_reset(const struct function *f)
 {
-	unsigned int i;
+	int pos;
 
-	for (i = 0; i < nr_functions; i++) {
-		const struct twinos_pci *f = &functions[i];
-		int pos;
+	pos = raw_find_capability(f, PCI_CAP_ID_EXP);
+	if (pos && (raw_read(f, pos + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)) {
+		raw_write(f, pos + PCI_EXP_DEVCTL, 2,
+			  raw_read(f, pos + PCI_EXP_DEVCTL, 2) | PCI_EXP_DEVCTL_BCR_FLR);
+		return true;
+	}
+	pos = raw_find_capability(f, PCI_CAP_ID_AF);
+	if (pos && (raw_read(f, pos + PCI_AF_CAP, 1) & PCI_AF_CAP_FLR)) {
+		raw_write(f, pos + PCI_AF_CTRL, 1, PCI_AF_CTRL_FLR);
+		return true;
+	}
+	return false;
+}
 
+/**
+ * twinos_pci_quiesce() - stop DMA and interrupts of what an OS was given
+ * @owner: its number
+ *
+ * After it has ended; what it left running must not write to the window when
+ * that is loaded again. Functions that can are reset. Process context, may
+ * sleep.
+ */
+void twinos_pci_quiesce(u32 owner)
+{
+	bool wait = false;
+	struct function *f;
+	int pos, n;
+
+	for_each_function_of(f, owner) {
 		raw_write(f, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
 		pos = raw_find_capability(f, PCI_CAP_ID_MSIX);
 		if (pos)
@@ -148,42 +202,36 @@ void twinos_pci_quiesce(void)
 		pos = raw_find_capability(f, PCI_CAP_ID_MSI);
 		if (pos)
 			raw_write(f, pos + PCI_MSI_FLAGS, 2, 0);
-		pos = raw_find_capability(f, PCI_CAP_ID_EXP);
-		if (pos && (raw_read(f, pos + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)) {
-			u32 bar[PCI_STD_NUM_BARS];
-			int n;
-
-			for (n = 0; n < PCI_STD_NUM_BARS; n++)
-				bar[n] = raw_read(f, PCI_BASE_ADDRESS_0 + 4 * n, 4);
-			raw_write(f, pos + PCI_EXP_DEVCTL, 2,
-				  raw_read(f, pos + PCI_EXP_DEVCTL, 2) | PCI_EXP_DEVCTL_BCR_FLR);
-			msleep(100);	/* PCIe 6.6.2 */
-			for (n = 0; n < PCI_STD_NUM_BARS; n++)
-				raw_write(f, PCI_BASE_ADDRESS_0 + 4 * n, 4, bar[n]);
-		}
 	}
+	for_each_function_of(f, owner) {
+		for (n = 0; n < PCI_STD_NUM_BARS; n++)
+			f->bar_values[n] = raw_read(f, PCI_BASE_ADDRESS_0 + 4 * n, 4);
+		f->reset = begin_reset(f);
+		wait |= f->reset;
+	}
+	if (!wait)
+		return;
+	msleep(100);	/* PCI Express Base Specification 6.6.2; AF: the same */
+	for_each_function_of(f, owner)
+		for (n = 0; f->reset && n < PCI_STD_NUM_BARS; n++)
+			raw_write(f, PCI_BASE_ADDRESS_0 + 4 * n, 4, f->bar_values[n]);
 }
 
-static bool held(const struct twinos_pci *f)
-{
-	return !visible(f->domain, f->bus, f->devfn);
-}
-
-static void release_bars(unsigned int i)
+static void release_bars(struct function *f)
 {
 	int n;
 
 	for (n = 0; n < PCI_STD_NUM_BARS; n++) {
-		if (!bars[i][n])
+		if (!f->bars[n])
 			continue;
-		release_resource(bars[i][n]);
-		kfree(bars[i][n]);
-		bars[i][n] = NULL;
+		release_resource(f->bars[n]);
+		kfree(f->bars[n]);
+		f->bars[n] = NULL;
 	}
 }
 
 /* Keep the addresses of a function that leaves our device tree occupied. */
-static void hold_bars(unsigned int i, struct pci_dev *pdev)
+static void hold_bars(struct function *f, struct pci_dev *pdev)
 {
 	int n;
 
@@ -199,16 +247,16 @@ static void hold_bars(unsigned int i, struct pci_dev *pdev)
 		res->start = bar->start;
 		res->end = bar->end;
 		res->flags = bar->flags | IORESOURCE_BUSY;
-		bars[i][n] = res;
+		f->bars[n] = res;
 	}
 }
 
-static void occupy_bars(unsigned int i)
+static void occupy_bars(struct function *f)
 {
 	int n;
 
 	for (n = 0; n < PCI_STD_NUM_BARS; n++) {
-		struct resource *res = bars[i][n], *root, *parent;
+		struct resource *res = f->bars[n], *root, *parent;
 
 		if (!res)
 			continue;
@@ -227,22 +275,23 @@ static void occupy_bars(unsigned int i)
 		} while (parent->child);
 		if (!parent || request_resource(parent, res)) {
 			kfree(res);
-			bars[i][n] = NULL;
+			f->bars[n] = NULL;
 		}
 	}
 }
 
-static int check_function(const struct twinos_pci *f)
+static int check_function(const struct twinos_pci *at, u32 owner)
 {
+	struct function *f = find_function(at->domain, at->bus, at->devfn);
 	struct pci_dev *pdev;
 	int err = 0;
 
-	if (held(f))
-		return 0;
-	pdev = pci_get_domain_bus_and_slot(f->domain, f->bus, f->devfn);
+	if (f)
+		return f->owner == owner ? 0 : -EBUSY;
+	pdev = pci_get_domain_bus_and_slot(at->domain, at->bus, at->devfn);
 	if (!pdev) {
-		pr_err("there is no PCI function %04x:%02x:%02x.%d\n", f->domain,
-		       f->bus, PCI_SLOT(f->devfn), PCI_FUNC(f->devfn));
+		pr_err("there is no PCI function %04x:%02x:%02x.%d\n", at->domain,
+		       at->bus, PCI_SLOT(at->devfn), PCI_FUNC(at->devfn));
 		return -ENODEV;
 	}
 	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL) {
@@ -256,73 +305,137 @@ static int check_function(const struct twinos_pci *f)
 	return err;
 }
 
+static struct function *free_entry(void)
+{
+	struct function *f;
+
+	for (f = functions; f < functions + nr_functions; f++)
+		if (!f->owner)
+			return f;
+	return nr_functions < ARRAY_SIZE(functions) ? &functions[nr_functions++] : NULL;
+}
+
+static bool in_share(const struct function *f, const struct twinos_share *share)
+{
+	unsigned int i;
+
+	for (i = 0; i < share->nr_pci; i++)
+		if (!memcmp(&share->pci[i], &f->at, sizeof(f->at)))
+			return true;
+	return false;
+}
+
+static void take_function(const struct twinos_pci *at, u32 owner)
+{
+	struct pci_dev *pdev;
+	struct function *f;
+
+	pdev = pci_get_domain_bus_and_slot(at->domain, at->bus, at->devfn);
+	if (!pdev)	/* removed since the check */
+		return;
+	f = free_entry();
+	if (!f) {
+		pci_err(pdev, "twinos: is one function too many to give away\n");
+		goto out;
+	}
+	pci_info(pdev, "twinos: leaves this OS\n");
+	f->at = *at;
+	f->reset = false;
+	hold_bars(f, pdev);
+	pci_stop_and_remove_bus_device(pdev);
+	occupy_bars(f);
+	f->owner = owner;
+out:
+	pci_dev_put(pdev);
+}
+
+/*
+ * Let this OS find those functions again whose owner is U32_MAX. One that
+ * could not be reset as it is, is reset by whatever its bus offers, before a
+ * driver sees it.
+ */
+static void return_marked(void)
+{
+	struct pci_bus *bus = NULL;
+	struct function *f;
+
+	for_each_function_of(f, U32_MAX) {
+		struct pci_dev *pdev;
+
+		f->owner = 0;
+		release_bars(f);
+		bus = pci_find_bus(f->at.domain, f->at.bus);
+		pdev = bus ? pci_scan_single_device(bus, f->at.devfn) : NULL;
+		if (pdev && !f->reset)
+			pci_reset_function(pdev);
+	}
+	bus = NULL;
+	while ((bus = pci_find_next_bus(bus))) {
+		pci_assign_unassigned_bus_resources(bus);
+		pci_bus_add_devices(bus);
+	}
+}
+
 /**
- * twinos_pci_take() - make the functions of a share those of the coexisting OS
+ * twinos_pci_take() - make the functions of a share those of its OS
  * @share: validated share
  *
- * Functions held from an earlier load and not named again are given back.
- * Checks all before it takes one. Process context. Returns 0 or an errno.
+ * Functions that this OS was given before and that are not named again are
+ * given back. Checks all before it takes one. Process context. Returns 0 or
+ * an errno.
  */
 int twinos_pci_take(const struct twinos_share *share)
 {
+	struct function *f;
+	bool give = false;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < share->nr_pci; i++) {
-		err = check_function(&share->pci[i]);
+		err = check_function(&share->pci[i], share->id);
 		if (err)
 			return err;
 	}
-	if (nr_functions != share->nr_pci ||
-	    memcmp(functions, share->pci, nr_functions * sizeof(functions[0])))
-		twinos_pci_give_back();
-	else
-		return 0;
 
 	pci_lock_rescan_remove();
-	for (i = 0; i < share->nr_pci; i++) {
-		const struct twinos_pci *f = &share->pci[i];
-		struct pci_dev *pdev;
-
-		pdev = pci_get_domain_bus_and_slot(f->domain, f->bus, f->devfn);
-		if (!pdev)	/* removed since the check */
-			continue;
-		pci_info(pdev, "twinos: leaves this OS\n");
-		hold_bars(i, pdev);
-		pci_stop_and_remove_bus_device(pdev);
-		pci_dev_put(pdev);
-		occupy_bars(i);
-		functions[i] = *f;
-		nr_functions = i + 1;
-	}
 	install_filter();
+	for_each_function_of(f, share->id)
+		if (!in_share(f, share)) {
+			f->owner = U32_MAX;
+			give = true;
+		}
+	if (give)
+		return_marked();
+	for (i = 0; i < share->nr_pci; i++)
+		if (visible(share->pci[i].domain, share->pci[i].bus, share->pci[i].devfn))
+			take_function(&share->pci[i], share->id);
 	pci_unlock_rescan_remove();
 	return 0;
 }
 
-/** twinos_pci_give_back() - let the leading OS find its functions again */
-void twinos_pci_give_back(void)
+/** twinos_pci_give_back() - let the leading OS find the functions of an OS again */
+void twinos_pci_give_back(u32 owner)
 {
-	struct pci_bus *bus = NULL;
-	unsigned int i;
+	struct function *f;
+	bool give = false;
 
-	if (!nr_functions)
-		return;
-	twinos_pci_quiesce();
 	pci_lock_rescan_remove();
-	for (i = 0; i < nr_functions; i++)
-		release_bars(i);
-	nr_functions = 0;
-	while ((bus = pci_find_next_bus(bus)))
-		pci_rescan_bus(bus);
+	for_each_function_of(f, owner) {
+		f->owner = U32_MAX;
+		give = true;
+	}
+	if (give)
+		return_marked();
 	pci_unlock_rescan_remove();
 }
 
 /** twinos_pci_set_share() - coexisting OS: what it may see */
 void __init twinos_pci_set_share(const struct twinos_share *share)
 {
-	nr_functions = share->nr_pci;
-	memcpy(functions, share->pci, sizeof(functions));
+	for (nr_functions = 0; nr_functions < share->nr_pci; nr_functions++) {
+		functions[nr_functions].at = share->pci[nr_functions];
+		functions[nr_functions].owner = share->id;
+	}
 }
 
 static int no_intx(struct pci_dev *pdev)
@@ -349,6 +462,9 @@ int __init twinos_pci_arch_init(void)
 		pci_mmcfg_arch_init();
 	}
 #endif
+	/* Memory-mapped access needs no lock against the other kernels. */
+	if (raw_pci_ext_ops)
+		raw_pci_ops = raw_pci_ext_ops;
 	install_filter();
 	pcibios_enable_irq = no_intx;
 	return 0;
@@ -360,7 +476,7 @@ int __init twinos_pci_scan(void)
 	unsigned int i;
 
 	for (i = 0; i < nr_functions; i++)
-		if (!pci_find_bus(functions[i].domain, functions[i].bus))
-			pcibios_scan_root(functions[i].bus);
+		if (!pci_find_bus(functions[i].at.domain, functions[i].at.bus))
+			pcibios_scan_root(functions[i].at.bus);
 	return 0;
 }

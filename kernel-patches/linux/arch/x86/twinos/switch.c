@@ -25,7 +25,7 @@
 
 #include "twinos.h"
 
-int twinos_role = TWINOS_LEADING;
+int twinos_role __ro_after_init = TWINOS_LEADING;
 
 /*
  * MSRs that a kernel writes while it boots and never again. Both kernels save
@@ -63,39 +63,89 @@ static struct {
 
 static u8 xsave_area[XSAVE_AREA_SIZE] __aligned(64);
 
-/* Page tables for TWINOS_SHARED_VA; one PMD's worth of pages is enough. */
-static pmd_t shared_pmd[PTRS_PER_PMD] __page_aligned_bss;
-static pte_t shared_pte[PTRS_PER_PTE] __page_aligned_bss;
+/* Page tables for TWINOS_SHARED_VA and the slots behind it. */
+static pmd_t slot_pmd[PTRS_PER_PMD] __page_aligned_bss;
+static pte_t first_slot_pte[PTRS_PER_PTE] __page_aligned_bss;
 
-/**
- * twinos_map_shared() - map the shared area of a window at TWINOS_SHARED_VA
- * @window: physical address of the window, page-aligned
- *
- * Uses no allocator, so that it works from setup_arch() on. The entry of the
- * top-level table that covers the address is shared by all processes, so it
- * is visible in every address space at once. May be called again for another
- * window, with interrupts off and one CPU online.
- */
-void twinos_map_shared(phys_addr_t window)
+/* Returns whether an entry that was in use has changed. */
+static bool fill_slot(pte_t *table, phys_addr_t window)
 {
 	pgprotval_t data = __PAGE_KERNEL & ~_PAGE_GLOBAL & __supported_pte_mask;
 	pgprotval_t code = __PAGE_KERNEL_ROX & ~_PAGE_GLOBAL;
 	pgprotval_t mmio = __PAGE_KERNEL_NOCACHE & ~_PAGE_GLOBAL & __supported_pte_mask;
+	bool changed = false;
 	int i;
 
-	for (i = 0; i < TWINOS_SHARED_SIZE / PAGE_SIZE; i++)
-		shared_pte[i] = native_make_pte((window + i * PAGE_SIZE) |
+	for (i = 0; i < TWINOS_SHARED_SIZE / PAGE_SIZE; i++) {
+		pte_t old = table[i];
+
+		table[i] = native_make_pte((window + i * PAGE_SIZE) |
 			(i == TWINOS_TRANSIT_OFFSET / PAGE_SIZE ? code : data));
-	shared_pte[TWINOS_LAPIC_OFFSET / PAGE_SIZE] =
+		changed |= pte_present(old) && pte_pfn(old) != pte_pfn(table[i]);
+	}
+	table[TWINOS_LAPIC_OFFSET / PAGE_SIZE] =
 		native_make_pte(APIC_DEFAULT_PHYS_BASE | mmio);
+	return changed;
+}
 
-	shared_pmd[pmd_index(TWINOS_SHARED_VA)] =
-		native_make_pmd(__pa_symbol(shared_pte) | _KERNPG_TABLE_NOENC);
+static void set_slot(unsigned int slot, pte_t *table, phys_addr_t table_pa)
+{
+	BUILD_BUG_ON(TWINOS_SLOT_SIZE != PMD_SIZE || TWINOS_MAX_ID >= PTRS_PER_PMD);
+
+	slot_pmd[pmd_index(TWINOS_SHARED_VA) + slot] =
+		native_make_pmd(table_pa | _KERNPG_TABLE_NOENC);
 	level3_kernel_pgt[pud_index(TWINOS_SHARED_VA)] =
-		native_make_pud(__pa_symbol(shared_pmd) | _KERNPG_TABLE_NOENC);
+		native_make_pud(__pa_symbol(slot_pmd) | _KERNPG_TABLE_NOENC);
+}
 
+/**
+ * twinos_map_slot() - leading OS: map the shared area of a window
+ * @slot: number of the OS, or 0 for the one that shares the boot CPU
+ * @window: physical address of its window, page-aligned
+ *
+ * The entry of the top-level table that covers the address is shared by all
+ * processes, so it is visible in every address space at once. Process
+ * context, twinos_mutex held. Returns the shared page, or NULL without memory.
+ */
+struct twinos_shared *twinos_map_slot(unsigned int slot, phys_addr_t window)
+{
+	static pte_t *tables[TWINOS_MAX_ID + 1] = { first_slot_pte };
+	unsigned long va = TWINOS_SHARED_VA + slot * TWINOS_SLOT_SIZE;
+	pte_t *table = tables[slot];
+
+	if (!table) {
+		table = (pte_t *)get_zeroed_page(GFP_KERNEL);
+		if (!table)
+			return NULL;
+		tables[slot] = table;
+	}
+	if (fill_slot(table, window))
+		flush_tlb_kernel_range(va, va + TWINOS_SHARED_SIZE);
+	table[TWINOS_COMMON_OFFSET / PAGE_SIZE] =
+		native_make_pte(twinos_common_pa() | (__PAGE_KERNEL & ~_PAGE_GLOBAL &
+						      __supported_pte_mask));
+	set_slot(slot, table, slot ? __pa(table) : __pa_symbol(table));
+	return (void *)(va + TWINOS_SHARED_OFFSET);
+}
+
+/**
+ * twinos_map_own() - coexisting OS: map its shared area and the common page
+ * @window: physical address of its window, page-aligned
+ * @id: its number
+ *
+ * Uses no allocator, so that it works from setup_arch() on. Mapped twice, as
+ * the leading OS does: a CPU enters this kernel at either address.
+ */
+void __init twinos_map_own(phys_addr_t window, unsigned int id)
+{
+	fill_slot(first_slot_pte, window);
+	set_slot(0, first_slot_pte, __pa_symbol(first_slot_pte));
+	set_slot(id, first_slot_pte, __pa_symbol(first_slot_pte));
 	/* CR3 is enough: none of these entries is global. */
 	native_write_cr3(__native_read_cr3());
+	first_slot_pte[TWINOS_COMMON_OFFSET / PAGE_SIZE] =
+		native_make_pte(twinos_shared()->common |
+				(__PAGE_KERNEL & ~_PAGE_GLOBAL & __supported_pte_mask));
 }
 
 static bool x2apic_on;
@@ -369,18 +419,14 @@ void twinos_check_result(u64 *compared, u64 *different)
 	*different = mismatches;
 }
 
-/**
- * twinos_switch_cpu_state() - give the CPU to the other OS
- *
- * Interrupts must be off, in any context but NMI, and nothing may be in
- * service in the local APIC. Returns with the CPU in the same state when the
- * other OS has given it back, which may be never.
- */
-void twinos_switch_cpu_state(void)
+/* Save everything, leave through @code of the shared area, load everything. */
+static __always_inline void leave(unsigned long code)
 {
+	struct twinos_shared *shared = twinos_shared();
 	struct twinos_side *me = twinos_me();
 	struct twinos_transit *from = &me->transit;
 	struct twinos_transit *to = &twinos_other()->transit;
+	static u32 seen_moves;
 	u64 hash;
 
 	save_segments();
@@ -392,22 +438,48 @@ void twinos_switch_cpu_state(void)
 		save_boot_msrs(me);
 
 	asm volatile(ANNOTATE_RETPOLINE_SAFE
-		     "call *%[transit]"
+		     "call *%[code]"
 		     : "+D" (from), "+S" (to), ASM_CALL_CONSTRAINT
-		     : [transit] "r" (twinos_va(TWINOS_TRANSIT_OFFSET))
+		     : [code] "r" (code)
 		     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11",
 		       "memory", "cc");
 
 	load_segments();
 	hash = twinos_me()->static_hash;
-	if (unlikely(!hash || hash != twinos_other()->static_hash))
+	if (unlikely(!hash || hash != twinos_other()->static_hash ||
+		     shared->moves != seen_moves)) {
+		seen_moves = shared->moves;
 		load_boot_msrs();
+	}
 	load_speculation_control();
 	load_extended_state();
 	load_debug_registers();
 	native_write_cr2(cpu_state.cr2);
 	if (static_branch_unlikely(&check_state))
 		compare_state();
+}
+
+/**
+ * twinos_switch_cpu_state() - give the CPU to the other OS
+ *
+ * Interrupts must be off, in any context but NMI, and nothing may be in
+ * service in the local APIC. Returns with the CPU in the same state when the
+ * other OS has given it back, which may be never; in a coexisting OS that the
+ * leading one has moved, on another CPU.
+ */
+void twinos_switch_cpu_state(void)
+{
+	leave(TWINOS_SHARED_VA + TWINOS_TRANSIT_OFFSET);
+}
+
+/**
+ * twinos_park_cpu_state() - coexisting OS: leave this CPU, to be moved
+ *
+ * As twinos_switch_cpu_state(), but this CPU then waits for an INIT.
+ */
+void twinos_park_cpu_state(void)
+{
+	leave(twinos_shared()->park_va);
 }
 
 /**

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/twinos: the state of the coexisting OS, its share, statistics
- * and console ring, and how the CPU is shared. All times are TSC ticks.
+ * /sys/kernel/twinos: the state of each coexisting OS, its share,
+ * statistics and console ring, and how a CPU is shared. All times are TSC ticks.
  */
 #include <linux/kernel.h>
 #include <linux/kobject.h>
 #include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/sysfs.h>
 #include <asm/tsc.h>
 
 #include "twinos.h"
 
-static struct kobject *twinos_kobj, *os_kobj;
+static struct kobject *twinos_kobj;
+
+static struct twinos_os *to_os(struct kobject *kobj)
+{
+	return container_of(kobj, struct twinos_os, kobj);
+}
 
 static ssize_t abi_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
@@ -26,7 +33,7 @@ static ssize_t role_show(struct kobject *kobj, struct kobj_attribute *attr, char
 /* How a coexisting OS may be given CPUs; kexec asks before it loads. */
 static ssize_t modes_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "time-shared\n");
+	return sysfs_emit(buf, "time-shared dedicated\n");
 }
 
 static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
@@ -46,94 +53,119 @@ static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr, c
 	return n;
 }
 
+/*
+ * Removing a folder waits for those who read or write in it, with the mutex
+ * held; so they must not wait for the mutex. restart_syscall() lets them come
+ * again.
+ */
+static ssize_t show_locked(struct kobject *kobj, char *buf,
+			   ssize_t (*show)(const struct twinos_os *os, char *buf))
+{
+	ssize_t n;
+
+	if (!mutex_trylock(&twinos_mutex))
+		return restart_syscall();
+	n = show(to_os(kobj), buf);
+	mutex_unlock(&twinos_mutex);
+	return n;
+}
+
+static ssize_t store_number(struct kobject *kobj, const char *buf, size_t count,
+			     unsigned int min, unsigned int max, size_t field)
+{
+	struct twinos_os *os = to_os(kobj);
+	unsigned int value;
+	int err = kstrtouint(buf, 0, &value);
+
+	if (err)
+		return err;
+	if (value < min || value > max)
+		return -ERANGE;
+	if (!mutex_trylock(&twinos_mutex))
+		return restart_syscall();
+	*(unsigned int *)((char *)os + field) = value;
+	if (os->running)
+		twinos_apply_weight(os);
+	mutex_unlock(&twinos_mutex);
+	return count;
+}
+
 static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
 	static const char * const names[] = TWINOS_STATE_NAMES;
-	enum twinos_state state = twinos_get_state();
+	enum twinos_state state = twinos_get_state(to_os(kobj));
 
 	if (state >= ARRAY_SIZE(names))
 		return sysfs_emit(buf, "unknown\n");
 	return sysfs_emit(buf, "%s\n", names[state]);
 }
 
+static ssize_t show_reason(const struct twinos_os *os, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", os->running || os->loaded ? "" : os->reason);
+}
+
 static ssize_t reason_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	char reason[sizeof(twinos_shared()->reason)];
+	return show_locked(kobj, buf, show_reason);
+}
 
-	twinos_reason(reason, sizeof(reason));
-	return sysfs_emit(buf, "%s\n", reason);
+static ssize_t mode_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	static const char * const names[] = TWINOS_MODE_NAMES;
+
+	return sysfs_emit(buf, "%s\n", names[to_os(kobj)->mode]);
 }
 
 static ssize_t slice_us_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n", twinos_slice_us);
+	return sysfs_emit(buf, "%u\n", to_os(kobj)->slice_us);
 }
 
 static ssize_t slice_us_store(struct kobject *kobj, struct kobj_attribute *attr,
 			      const char *buf, size_t count)
 {
-	unsigned int value;
-	int err = kstrtouint(buf, 0, &value);
-
-	if (err)
-		return err;
-	if (value < 100 || value > 1000000)
-		return -ERANGE;
-	mutex_lock(&twinos_mutex);
-	twinos_slice_us = value;
-	if (twinos_running())
-		WRITE_ONCE(twinos_shared()->slice_tsc, (u64)value * tsc_khz / 1000);
-	mutex_unlock(&twinos_mutex);
-	return count;
+	return store_number(kobj, buf, count, 100, 1000000,
+			     offsetof(struct twinos_os, slice_us));
 }
 
 static ssize_t weight_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n", twinos_weight);
+	return sysfs_emit(buf, "%u\n", to_os(kobj)->weight);
 }
 
 static ssize_t weight_store(struct kobject *kobj, struct kobj_attribute *attr,
 			    const char *buf, size_t count)
 {
-	unsigned int value;
-	int err = kstrtouint(buf, 0, &value);
+	return store_number(kobj, buf, count, 1, 99, offsetof(struct twinos_os, weight));
+}
 
-	if (err)
-		return err;
-	if (value < 1 || value > 99)
-		return -ERANGE;
-	mutex_lock(&twinos_mutex);
-	twinos_weight = value;
-	if (twinos_running()) {
-		WRITE_ONCE(twinos_shared()->weight[TWINOS_COEXISTING], value);
-		WRITE_ONCE(twinos_shared()->weight[TWINOS_LEADING], 100 - value);
-	}
-	mutex_unlock(&twinos_mutex);
-	return count;
+static ssize_t show_share(const struct twinos_os *os, char *buf)
+{
+	const struct twinos_share *s = &os->share;
+	unsigned int i;
+	int n = 0;
+
+	if (!s->magic)
+		return 0;
+	n += sysfs_emit_at(buf, n, "window %#llx-%#llx\n", s->window_start,
+			   s->window_start + s->window_size - 1);
+	if (s->low_size)
+		n += sysfs_emit_at(buf, n, "low %#llx-%#llx\n", s->low_start,
+				   s->low_start + s->low_size - 1);
+	for (i = 0; i < s->nr_cpus; i++)
+		n += sysfs_emit_at(buf, n, "cpu %u\n", s->cpus[i]);
+	for (i = 0; i < s->nr_pci; i++)
+		n += sysfs_emit_at(buf, n, "pci %04x:%02x:%02x.%d\n", s->pci[i].domain,
+				   s->pci[i].bus, s->pci[i].devfn >> 3, s->pci[i].devfn & 7);
+	for (i = 0; i < s->nr_irqs; i++)
+		n += sysfs_emit_at(buf, n, "irq %u\n", s->irqs[i]);
+	return n;
 }
 
 static ssize_t share_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	const struct twinos_share *s = &twinos_image.share;
-	unsigned int i;
-	int n = 0;
-
-	mutex_lock(&twinos_mutex);
-	if (s->magic) {
-		n += sysfs_emit_at(buf, n, "window %#llx-%#llx\n", s->window_start,
-				   s->window_start + s->window_size - 1);
-		if (s->low_size)
-			n += sysfs_emit_at(buf, n, "low %#llx-%#llx\n", s->low_start,
-					   s->low_start + s->low_size - 1);
-		for (i = 0; i < s->nr_pci; i++)
-			n += sysfs_emit_at(buf, n, "pci %04x:%02x:%02x.%d\n", s->pci[i].domain,
-					   s->pci[i].bus, s->pci[i].devfn >> 3,
-					   s->pci[i].devfn & 7);
-		for (i = 0; i < s->nr_irqs; i++)
-			n += sysfs_emit_at(buf, n, "irq %u\n", s->irqs[i]);
-	}
-	mutex_unlock(&twinos_mutex);
-	return n;
+	return show_locked(kobj, buf, show_share);
 }
 
 static int emit_side(char *buf, int n, const char *name, const struct twinos_side *side)
@@ -151,20 +183,17 @@ static int emit_side(char *buf, int n, const char *name, const struct twinos_sid
 			     name, side->away_max);
 }
 
-static ssize_t stats_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+static ssize_t emit_stats(const struct twinos_shared *s, char *buf)
 {
-	const struct twinos_shared *s = twinos_shared();
 	u64 compared, different;
 	int n;
 
-	if (twinos_role == TWINOS_LEADING && twinos_get_state() < TWINOS_STARTING)
-		return 0;
 	n = sysfs_emit(buf,
 		       "tsc_khz %u\nlaunch_tsc %llu\nenter_tsc %llu\n"
-		       "first_return_tsc %llu\ninit_tsc %llu\nslice_tsc %llu\n",
+		       "first_return_tsc %llu\ninit_tsc %llu\nslice_tsc %llu\nmoves %u\n",
 		       s->tsc_khz, s->launch_tsc, s->enter_tsc,
-		       s->first_return_tsc, s->init_tsc, s->slice_tsc);
-	if (twinos_role == TWINOS_LEADING)
+		       s->first_return_tsc, s->init_tsc, s->slice_tsc, s->moves);
+	if (twinos_role == TWINOS_LEADING && s->mode == TWINOS_TIME_SHARED)
 		n += sysfs_emit_at(buf, n, "launch_away_max %llu\n", twinos_launch_away_max());
 	twinos_check_result(&compared, &different);
 	if (compared)
@@ -175,12 +204,33 @@ static ssize_t stats_show(struct kobject *kobj, struct kobj_attribute *attr, cha
 	return n;
 }
 
+static ssize_t show_stats(const struct twinos_os *os, char *buf)
+{
+	return os->launched && os->shared && !os->loaded ? emit_stats(os->shared, buf) : 0;
+}
+
+static ssize_t stats_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return show_locked(kobj, buf, show_stats);
+}
+
+static ssize_t own_stats_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return emit_stats(twinos_shared(), buf);
+}
+
 static ssize_t log_read(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
 			char *buf, loff_t pos, size_t count)
 {
-	if (twinos_get_state() < TWINOS_STARTING)
-		return 0;
-	return twinos_ring_read(buf, pos, count);
+	struct twinos_os *os = to_os(kobj);
+	ssize_t n = 0;
+
+	if (!mutex_trylock(&twinos_mutex))
+		return restart_syscall();
+	if (os->launched && os->shared && !os->loaded)
+		n = twinos_ring_read(os->shared, buf, pos, count);
+	mutex_unlock(&twinos_mutex);
+	return n;
 }
 
 static struct kobj_attribute abi_attr = __ATTR_RO(abi);
@@ -192,7 +242,9 @@ static struct kobj_attribute reason_attr = __ATTR_RO(reason);
 static struct kobj_attribute slice_us_attr = __ATTR_RW(slice_us);
 static struct kobj_attribute weight_attr = __ATTR_RW(weight);
 static struct kobj_attribute share_attr = __ATTR_RO(share);
+static struct kobj_attribute mode_attr = __ATTR_RO(mode);
 static struct kobj_attribute stats_attr = __ATTR_RO(stats);
+static struct kobj_attribute own_stats_attr = __ATTR(stats, 0444, own_stats_show, NULL);
 static struct bin_attribute log_attr = __BIN_ATTR(log, 0400, log_read, NULL, 0);
 
 static struct attribute *leading_attrs[] = {
@@ -201,13 +253,13 @@ static struct attribute *leading_attrs[] = {
 ATTRIBUTE_GROUPS(leading);
 
 static struct attribute *coexisting_attrs[] = {
-	&abi_attr.attr, &role_attr.attr, &stats_attr.attr, NULL
+	&abi_attr.attr, &role_attr.attr, &own_stats_attr.attr, NULL
 };
 ATTRIBUTE_GROUPS(coexisting);
 
 static struct attribute *os_attrs[] = {
-	&state_attr.attr, &reason_attr.attr, &slice_us_attr.attr, &weight_attr.attr,
-	&share_attr.attr, &stats_attr.attr, NULL
+	&state_attr.attr, &reason_attr.attr, &mode_attr.attr, &slice_us_attr.attr,
+	&weight_attr.attr, &share_attr.attr, &stats_attr.attr, NULL
 };
 
 static struct bin_attribute *os_bin_attrs[] = { &log_attr, NULL };
@@ -217,10 +269,29 @@ static const struct attribute_group os_group = {
 	.bin_attrs = os_bin_attrs,
 };
 
-/** twinos_sysfs_notify() - the state has changed: wake who polls */
-void twinos_sysfs_notify(void)
+static const struct attribute_group *os_groups[] = { &os_group, NULL };
+
+static void release_os(struct kobject *kobj)
 {
-	sysfs_notify(os_kobj, NULL, "state");
+	kfree(to_os(kobj));
+}
+
+static const struct kobj_type os_type = {
+	.release = release_os,
+	.sysfs_ops = &kobj_sysfs_ops,
+	.default_groups = os_groups,
+};
+
+/** twinos_sysfs_add() - make the folder of an OS; kobject_put() removes it */
+int twinos_sysfs_add(struct twinos_os *os)
+{
+	return kobject_init_and_add(&os->kobj, &os_type, twinos_kobj, "os%u", os->id);
+}
+
+/** twinos_sysfs_notify() - the state has changed: wake who polls */
+void twinos_sysfs_notify(struct twinos_os *os)
+{
+	sysfs_notify(&os->kobj, NULL, "state");
 }
 
 static int __init twinos_sysfs_init(void)
@@ -237,9 +308,10 @@ static int __init twinos_sysfs_init(void)
 	err = sysfs_create_groups(twinos_kobj, leading_groups);
 	if (err)
 		return err;
-	os_kobj = kobject_create_and_add("os1", twinos_kobj);
-	if (!os_kobj)
-		return -ENOMEM;
-	return sysfs_create_group(os_kobj, &os_group);
+	mutex_lock(&twinos_mutex);
+	if (!twinos_find_or_create(TWINOS_ID_DEFAULT))
+		err = -ENOMEM;
+	mutex_unlock(&twinos_mutex);
+	return err;
 }
 late_initcall(twinos_sysfs_init);

@@ -34,7 +34,7 @@ static u64 turn_end = U64_MAX;	/* when to think about the other OS */
 static u64 early_budget;	/* between two yields of a kernel that boots */
 static u64 lapic_mult;		/* LAPIC timer counts per tick, << LAPIC_SHIFT */
 static u64 launch_away_max;
-static bool timesharing;	/* there is another OS to share with */
+static bool timesharing;	/* there is another OS to share this CPU with */
 static bool tsc_deadline;
 static bool timer_owned;	/* the LAPIC timer is programmed by us */
 static u64 grace_end;		/* until then foreign interrupts wait */
@@ -250,6 +250,18 @@ static void replay_system_vectors(u32 irr)
 				 ~BIT(X86_PLATFORM_IPI_VECTOR - 224))
 
 /*
+ * The leading OS has moved this one to a CPU of its own while it did not run:
+ * nobody is left to share with.
+ */
+static void continue_alone(struct twinos_side *me, u32 irr)
+{
+	twinos_moved();
+	twinos_timer_restart();
+	replay_system_vectors(irr);
+	replay_pending(me);
+}
+
+/*
  * Switch to the other OS, and put this one's timer, interrupts and accounts
  * in order when it is back. Interrupts off. @idle: this OS has nothing to do.
  */
@@ -276,6 +288,10 @@ static void switch_os(bool idle)
 	now = rdtsc();
 	me->resumed_tsc = now;
 	me->idle = false;
+	if (unlikely(twinos_dedicated())) {
+		continue_alone(me, irr);
+		return;
+	}
 	if (idle && (s64)(other->vrun - me->vrun) > (s64)slice() / 2)
 		me->vrun = other->vrun - slice() / 2;
 	if (unlikely(irr))
@@ -368,14 +384,23 @@ static void end_of_turn(u64 now)
 	program_timer(now);
 }
 
-/*
- * X86_PLATFORM_IPI_VECTOR: the LAPIC timer, after EOI, interrupts off. Also
- * comes without a reason when it was pending at an OS switch.
+/**
+ * twinos_interrupt() - X86_PLATFORM_IPI_VECTOR, in both roles
+ *
+ * The LAPIC timer, or a word from another OS. Hard interrupt context, after
+ * EOI. Also comes without a reason when it was pending at an OS switch.
  */
-static void timer_interrupt(void)
+void twinos_interrupt(void)
 {
-	u64 now = rdtsc();
+	u64 now;
 
+	if (twinos_role == TWINOS_LEADING)
+		twinos_leading_interrupt();
+	else
+		twinos_coexisting_interrupt();
+	if (!timer_owned || smp_processor_id() != TWINOS_SHARED_CPU)
+		return;
+	now = rdtsc();
 	if (now >= deadline) {
 		deadline = U64_MAX;
 		twinos_clockevent.event_handler(&twinos_clockevent);
@@ -397,7 +422,8 @@ bool __cpuidle twinos_idle(void)
 {
 	u64 now;
 
-	if (likely(!READ_ONCE(timesharing)))
+	if (likely(!READ_ONCE(timesharing)) ||
+	    raw_smp_processor_id() != TWINOS_SHARED_CPU)
 		return false;
 
 	instrumentation_begin();
@@ -436,10 +462,61 @@ void twinos_first_switch(void)
 	switch_os(false);
 }
 
-/** twinos_timeshare_end() - never give the CPU away again. Leading OS. */
+/** twinos_timeshare_end() - do not give the CPU away any more. Leading OS, any CPU. */
 void twinos_timeshare_end(void)
 {
 	WRITE_ONCE(timesharing, false);
+}
+
+/**
+ * twinos_timeshare_resume() - a parked OS shares this CPU again
+ *
+ * On the shared CPU, interrupts off; in the leading OS before the other one
+ * runs, in the coexisting OS when it finds itself there. Accounts start anew.
+ */
+void twinos_timeshare_resume(void)
+{
+	u64 now = rdtsc();
+
+	twinos_me()->resumed_tsc = now;
+	timesharing = true;
+	own_timer();
+	set_turn_end(now);
+	program_timer(now);
+}
+
+/** twinos_timer_restart() - this kernel's timer on another CPU's APIC. Interrupts off. */
+void twinos_timer_restart(void)
+{
+	timesharing = false;
+	turn_end = U64_MAX;
+	own_timer();
+	program_timer(rdtsc());
+}
+
+/** twinos_timesharing() - is there an OS that this one shares its CPU with? */
+bool twinos_timesharing(void)
+{
+	return timesharing;
+}
+
+/**
+ * twinos_ask() - raise an interrupt in the OS that shares this CPU
+ * : system vector
+ *
+ * Leading OS, on the shared CPU, interrupts off. The other OS gets the CPU as
+ * if a device of it had interrupted.
+ */
+void twinos_ask(unsigned int vector)
+{
+	u64 now = rdtsc();
+
+	if (!timesharing)
+		return;
+	twinos_other()->pending[vector / 64] |= BIT_ULL(vector % 64);
+	charge(twinos_me(), now);
+	set_turn_end(now);
+	program_timer(now);
 }
 
 u64 twinos_launch_away_max(void)
@@ -458,7 +535,7 @@ void twinos_yield_early(void)
 	unsigned long flags;
 	u64 now = rdtsc();
 
-	if (twinos_role != TWINOS_COEXISTING || timer_owned ||
+	if (!timesharing || twinos_role != TWINOS_COEXISTING || timer_owned ||
 	    now - twinos_me()->resumed_tsc < early_budget)
 		return;
 	local_irq_save(flags);
@@ -466,16 +543,49 @@ void twinos_yield_early(void)
 	local_irq_restore(flags);
 }
 
-/*
- * Flow handler of the vectors that belong to the other OS: acknowledge, note,
- * switch. The vector is the highest one in service.
- */
-static void foreign_interrupt(struct irq_desc *desc)
+/* An interrupt of the other OS, already acknowledged: note it, switch. */
+static void bounce(unsigned int vector)
 {
 	struct twinos_side *me = twinos_me();
 	struct twinos_side *other = twinos_other();
-	int vector = -1, i;
 	u64 now;
+
+	me->foreign++;
+	other->pending[vector / 64] |= BIT_ULL(vector % 64);
+	now = rdtsc();
+	charge(me, now);
+	if (idling() || (now >= grace_end && may_interrupt(me, other))) {
+		switch_os(idling());
+		return;
+	}
+	set_turn_end(now);
+	if (now < grace_end)
+		turn_end = min(turn_end, grace_end);
+	program_timer(now);
+}
+
+/**
+ * twinos_bounce_ipi() - hand an IPI to the leading OS, whose CPU this is
+ * : of the interrupt, after EOI
+ *
+ * An OS that shares a CPU has only that one and never sends such an IPI, so
+ * the leading OS's other CPUs did. Returns false where there is no sharing.
+ */
+bool twinos_bounce_ipi(unsigned int vector)
+{
+	if (!timesharing)
+		return false;
+	bounce(vector);
+	return true;
+}
+
+/*
+ * Flow handler of the vectors that belong to the other OS. The vector is the
+ * highest one in service.
+ */
+static void foreign_interrupt(struct irq_desc *desc)
+{
+	int vector = -1, i;
 
 	for (i = 7; i >= 1; i--) {
 		u32 isr = twinos_lapic_read(APIC_ISR + i * 0x10);
@@ -489,21 +599,8 @@ static void foreign_interrupt(struct irq_desc *desc)
 	if (vector < 0)
 		return;
 	kstat_incr_irq_this_cpu(irq_desc_get_irq(desc));
-	me->foreign++;
-	if (!timesharing)
-		return;		/* of an OS that has ended */
-
-	other->pending[vector / 64] |= BIT_ULL(vector % 64);
-	now = rdtsc();
-	charge(me, now);
-	if (idling() || (now >= grace_end && may_interrupt(me, other))) {
-		switch_os(idling());
-		return;
-	}
-	set_turn_end(now);
-	if (now < grace_end)
-		turn_end = min(turn_end, grace_end);
-	program_timer(now);
+	if (timesharing)	/* else of an OS that has ended or moved away */
+		bounce(vector);
 }
 
 /**
@@ -539,7 +636,6 @@ int twinos_vectors_init(void)
 	unsigned int from = TWINOS_VECTOR_SPLIT, to = FIRST_SYSTEM_VECTOR;
 	unsigned int vector;
 
-	x86_platform_ipi_callback = timer_interrupt;
 	if (irq > 0)
 		return 0;
 	irq = irq_alloc_desc(numa_node_id());
@@ -602,16 +698,16 @@ int twinos_timer_init(unsigned int tsc_khz, u64 lapic_hz)
 }
 
 /**
- * twinos_timeshare_begin() - the coexisting OS begins to keep the accounts
+ * twinos_timeshare_early() - the coexisting OS begins to keep the accounts
  *
  * Called once by the coexisting kernel, as early as the shared area is mapped.
  */
-void __init twinos_timeshare_begin(void)
+void __init twinos_timeshare_early(void)
 {
 	struct twinos_shared *shared = twinos_shared();
 
 	set_timer_frequency(shared->tsc_khz, shared->lapic_hz);
 	early_budget = shared->tsc_khz / 2;	/* half a millisecond */
 	twinos_me()->resumed_tsc = rdtsc();
-	timesharing = true;
+	timesharing = !twinos_dedicated();
 }

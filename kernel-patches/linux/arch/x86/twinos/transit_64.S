@@ -10,7 +10,10 @@
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
+#include <asm/irq_vectors.h>
+#include <asm/msr-index.h>
 #include <asm/processor-flags.h>
+#include <twinos/abi.h>
 #include "twinos-asm-offsets.h"
 
 	.section .rodata, "a"
@@ -27,8 +30,7 @@
  * registers and flags; caller-saved registers are lost. The descriptor
  * tables, segment bases and MSRs are still those of the OS that left.
  */
-SYM_DATA_START(twinos_transit_start)
-	endbr64
+	.macro	SAVE_TRANSIT
 	pushq	%rbp
 	pushq	%rbx
 	pushq	%r12
@@ -43,6 +45,11 @@ SYM_DATA_START(twinos_transit_start)
 	movq	%rax, TRANSIT_cr4(%rdi)
 	movq	%cr0, %r10
 	movq	%r10, TRANSIT_cr0(%rdi)
+	.endm
+
+SYM_DATA_START(twinos_transit_start)
+	endbr64
+	SAVE_TRANSIT
 
 	/*
 	 * Enter the address space of %rsi. Clearing CR4.PGE drops every TLB
@@ -105,6 +112,65 @@ SYM_DATA_START(twinos_abandon_start)
 	cli
 	movl	%esi, SHARED_state(%rdi)
 	leaq	SHARED_leading(%rdi), %rsi
+	movq	%cr0, %r10
+	jmp	.Lenter
+
+/*
+ * twinos_leave - the same for an OS on CPUs of its own
+ *
+ * In:	as twinos_abandon
+ *
+ * Tells the leading OS, and waits for its INIT. Stays in this page, which is
+ * nobody's but the two kernels'; the local APIC need not be enabled.
+ */
+	.balign 16
+SYM_DATA_START(twinos_leave_start)
+	endbr64
+	cli
+	movl	%esi, SHARED_state(%rdi)
+	movl	$1, (TWINOS_COMMON_OFFSET - TWINOS_SHARED_OFFSET + COMMON_doorbell)(%rdi)
+	movl	SHARED_leading_apic(%rdi), %esi
+	movl	$MSR_IA32_APICBASE, %ecx
+	rdmsr
+	testl	$APICBASE_X2APIC, %eax
+	jnz	.Lx2apic
+	shll	$24, %esi
+	movl	%esi, (LAPIC_ICR2 - TWINOS_SHARED_OFFSET)(%rdi)
+	movl	$X86_PLATFORM_IPI_VECTOR, (LAPIC_ICR - TWINOS_SHARED_OFFSET)(%rdi)
+.Lhalt:
+	hlt
+	jmp	.Lhalt
+.Lx2apic:
+	mfence
+	movl	$MSR_X2APIC_ICR, %ecx
+	movl	%esi, %edx
+	movl	$X86_PLATFORM_IPI_VECTOR, %eax
+	wrmsr
+	jmp	.Lhalt
+
+/*
+ * twinos_park - save the CPU state as twinos_transit does, and wait
+ *
+ * In:	%rdi	struct twinos_transit of the OS that leaves, virtual
+ *
+ * Returns where twinos_enter continues it.
+ */
+	.balign 16
+SYM_DATA_START(twinos_park_start)
+	endbr64
+	SAVE_TRANSIT
+	leaq	-SHARED_coexisting(%rdi), %rdi
+	movl	$1, SHARED_parked(%rdi)
+	jmp	.Lhalt
+
+/*
+ * twinos_enter - continue in another kernel without a way back
+ *
+ * In:	%rsi	struct twinos_transit, virtual, valid in both address spaces
+ */
+	.balign 16
+SYM_DATA_START(twinos_enter_start)
+	endbr64
 	movq	%cr0, %r10
 	jmp	.Lenter
 

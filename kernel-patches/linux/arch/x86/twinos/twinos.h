@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Shared by the files of arch/x86/twinos. "me" is always the OS that executes
- * the code, "other" the one beside it.
+ * the code, "other" the one it shares a CPU with.
  */
 #ifndef _TWINOS_H
 #define _TWINOS_H
 
 #include <linux/init.h>
 #include <linux/compiler.h>
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
 #include <asm/debugreg.h>
 #include <asm/irqflags.h>
@@ -20,15 +23,14 @@
 /* Virtual address, in both kernels, of an offset in the shared area. */
 #define twinos_va(offset)	((void *)(TWINOS_SHARED_VA + (offset)))
 
-/* Both kernels map the registers of the local APIC behind the shared area. */
-#define TWINOS_LAPIC_OFFSET	TWINOS_SHARED_SIZE
-
+/*
+ * The shared page: in a coexisting OS its own, in the leading OS that of the
+ * OS that it shares, or shared last, its boot CPU with.
+ */
 static inline struct twinos_shared *twinos_shared(void)
 {
 	return twinos_va(TWINOS_SHARED_OFFSET);
 }
-
-extern int twinos_role;		/* index of this OS in twinos_shared.side */
 
 static inline struct twinos_side *twinos_me(void)
 {
@@ -40,9 +42,47 @@ static inline struct twinos_side *twinos_other(void)
 	return &twinos_shared()->side[!twinos_role];
 }
 
+/* The CPU of the leading OS that can be shared, and that takes doorbells. */
+#define TWINOS_SHARED_CPU	0
+
+/*
+ * A coexisting OS as the leading one knows it. All fields are protected by
+ * twinos_mutex.
+ */
+struct twinos_os {
+	struct kobject kobj;		/* /sys/kernel/twinos/osN */
+	struct list_head list;
+	u32 id;
+	enum twinos_mode mode;
+	bool loaded;			/* an image waits in the window */
+	bool launched;			/* the shared page is or was in use */
+	bool running;			/* from the launch until its end is dealt with */
+	bool give_back;			/* at its end its devices return to this OS */
+	struct twinos_share share;	/* magic 0: it has none */
+	unsigned long entry;		/* physical address of the purgatory */
+	struct twinos_shared *shared;	/* the shared page, in this OS's slot */
+	enum twinos_state ended;	/* how it ended, once it is not running */
+	char reason[160];
+	unsigned int weight;		/* percent of a shared CPU */
+	unsigned int slice_us;
+	int pin_irqs[TWINOS_MAX_IRQS];
+	unsigned int nr_pins;
+};
+
+/* registry.c */
+extern struct list_head twinos_oses;
+extern struct mutex twinos_mutex;
+struct twinos_os *twinos_find(u32 id);
+struct twinos_os *twinos_find_or_create(u32 id);
+void twinos_forget(struct twinos_os *os);
+enum twinos_state twinos_get_state(const struct twinos_os *os);
+bool twinos_claims(const struct twinos_os *os);
+
 /* switch.c */
-void twinos_map_shared(phys_addr_t window);
+struct twinos_shared *twinos_map_slot(unsigned int slot, phys_addr_t window);
+void twinos_map_own(phys_addr_t window, unsigned int id);
 void twinos_switch_cpu_state(void);
+void twinos_park_cpu_state(void);
 u32 twinos_lapic_read(u32 reg);
 void twinos_lapic_write(u32 reg, u32 value);
 void twinos_lapic_self_ipi(int vector);
@@ -50,13 +90,15 @@ bool twinos_state_valid(void);
 void twinos_check_result(u64 *compared, u64 *different);
 extern const char twinos_transit_start[], twinos_transit_end[];
 extern const char twinos_abandon_start[], twinos_start_start[];
+extern const char twinos_enter_start[], twinos_park_start[], twinos_leave_start[];
 
 /**
- * twinos_leave_for_good() - end this coexisting OS, resume the leading one
+ * twinos_leave_for_good() - end this coexisting OS
  * @state: how it ended
  *
- * Any context, even NMI. Nothing of this OS runs afterwards. Inline, so that
- * objtool sees that it does not return.
+ * Any context, even NMI. Nothing of this OS runs on this CPU afterwards: a
+ * shared one goes on in the leading OS, one of its own waits to be taken back.
+ * Inline, so that objtool sees that it does not return.
  */
 static __always_inline void __noreturn twinos_leave_for_good(enum twinos_state state)
 {
@@ -75,24 +117,64 @@ static __always_inline void __noreturn twinos_leave_for_good(enum twinos_state s
 /* timeshare.c */
 int twinos_timer_init(unsigned int tsc_khz, u64 lapic_hz);
 int twinos_vectors_init(void);
-void twinos_timeshare_begin(void);
+void twinos_interrupt(void);
+void twinos_timeshare_early(void);
 void twinos_first_switch(void);
 void twinos_timeshare_end(void);
+void twinos_timeshare_resume(void);
+void twinos_timer_restart(void);
 void twinos_yield_early(void);
+void twinos_ask(unsigned int vector);
 bool twinos_overdue(void);
+bool twinos_timesharing(void);
 u64 twinos_launch_away_max(void);
 
-/* launch.c, called when the coexisting OS has given its CPU back for good */
+/* common.c */
+extern struct twinos_common *twinos_common;
+phys_addr_t twinos_common_pa(void);
+void twinos_break_locks(u32 id);
+unsigned int twinos_read_ioapic(unsigned int apic, unsigned int reg);
+bool twinos_common_attach(u32 id);
+
+/* launch.c */
+extern struct twinos_os *twinos_timeshared;
+void twinos_set_mode(struct twinos_os *os, enum twinos_mode mode);
+int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc);
+int twinos_launch(struct twinos_os *os, u64 now);
+int twinos_prepare_sharing(struct twinos_os *os);
+void twinos_finish_sharing(void);
 void twinos_coexisting_ended(void);
+void twinos_end(struct twinos_os *os);
+void twinos_apply_weight(struct twinos_os *os);
+
+/* dedicated.c */
+int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *share);
+int twinos_launch_dedicated(struct twinos_os *os, u64 now);
+void twinos_stop_cpus(const struct twinos_os *os);
+void twinos_take_cpus_back(struct twinos_os *os);
+void twinos_leading_interrupt(void);
+int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu);
+void twinos_reclaim_cpu(unsigned int cpu);
+void twinos_request(struct twinos_os *os, enum twinos_request request);
+int twinos_stop(struct twinos_os *os);
+int twinos_kill(struct twinos_os *os);
+
+/* move.c */
+int twinos_move(struct twinos_os *os, unsigned int cpu);
+void twinos_coexisting_interrupt(void);
+void twinos_moved(void);
+
+/* coexisting.c */
+bool twinos_dedicated(void);
 
 /* console.c */
 void twinos_console_init(void);
-size_t twinos_ring_read(char *buf, loff_t pos, size_t count);
+size_t twinos_ring_read(const struct twinos_shared *shared, char *buf, loff_t pos, size_t count);
 
 /* pci.c */
 int twinos_pci_take(const struct twinos_share *share);
-void twinos_pci_give_back(void);
-void twinos_pci_quiesce(void);
+void twinos_pci_give_back(u32 owner);
+void twinos_pci_quiesce(u32 owner);
 int twinos_pci_arch_init(void);
 int twinos_pci_scan(void);
 void twinos_pci_set_share(const struct twinos_share *share);
@@ -121,25 +203,12 @@ extern unsigned int twinos_nr_windows;
 extern bool twinos_off;
 
 /* load.c */
-struct twinos_image {
-	struct twinos_share share;
-	unsigned long entry;
-	bool loaded;
-};
-extern struct twinos_image twinos_image;
-extern struct mutex twinos_mutex;
 int twinos_share_check(const struct twinos_share *share);
-int twinos_take_resources(const struct twinos_share *share);
-void twinos_give_resources(void);
-
-/* launch.c */
-extern unsigned int twinos_weight, twinos_slice_us;
-int twinos_launch(u64 now);
-bool twinos_running(void);
-enum twinos_state twinos_get_state(void);
-void twinos_reason(char *buf, size_t size);
+int twinos_take_resources(struct twinos_os *os, const struct twinos_share *share);
+void twinos_give_resources(struct twinos_os *os);
 
 /* sysfs.c */
-void twinos_sysfs_notify(void);
+int twinos_sysfs_add(struct twinos_os *os);
+void twinos_sysfs_notify(struct twinos_os *os);
 
 #endif /* _TWINOS_H */

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Dedicated mode, in the leading OS: CPUs are handed over by CPU hotplug and
+ * taken back in the same way. The CPU that a coexisting OS boots on goes
+ * offline here and, instead of waiting in this kernel, enters the purgatory;
+ * the others wait in this kernel until the coexisting one starts them by INIT
+ * and SIPI. Bringing a CPU online again begins with an INIT, which works
+ * whatever it was doing.
+ */
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/smp.h>
+#include <linux/workqueue.h>
+#include <asm/apic.h>
+#include <asm/irq.h>
+#include <asm/smp.h>
+#include <asm/tlbflush.h>
+#include <asm/tsc.h>
+
+#include "twinos.h"
+
+/* CPUs that are not this OS's at present; only we may bring them online. */
+static struct cpumask lent;
+
+/*
+ * Continue on this CPU, which is dead in this OS, in a coexisting one: at its
+ * purgatory, or where it was parked. Inline, so that objtool sees that it does
+ * not return.
+ */
+static __always_inline void __noreturn enter(struct twinos_shared *shared)
+{
+	native_set_debugreg(7, 0x400);
+	/* The slot may have been another window's when this CPU saw it last. */
+	__flush_tlb_all();
+	asm volatile(ANNOTATE_RETPOLINE_SAFE
+		     "call *%[enter]"
+		     : ASM_CALL_CONSTRAINT
+		     : "S" (&shared->side[TWINOS_COEXISTING].transit),
+		       [enter] "r" ((unsigned long)shared + TWINOS_TRANSIT_OFFSET -
+				    TWINOS_SHARED_OFFSET +
+				    (twinos_enter_start - twinos_transit_start))
+		     : "memory");
+	for (;;)
+		native_halt();
+}
+
+/* What a CPU that goes offline enters, or NULL. */
+static DEFINE_PER_CPU(struct twinos_os *, enters);
+
+static void play_dead_or_enter(void)
+{
+	struct twinos_os *os = this_cpu_read(enters);
+
+	if (!os) {
+		native_play_dead();
+		return;
+	}
+	play_dead_common();
+	if (!os->shared->enter_tsc)
+		os->shared->enter_tsc = rdtsc();
+	enter(os->shared);
+}
+
+/* To a CPU that is not this OS's. */
+static void send_ipi(u32 apic_id, u32 command)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	apic_wait_icr_idle();
+	apic_icr_write(command, apic_id);
+	local_irq_restore(flags);
+}
+
+/* A CPU that another OS runs on is not brought online by mistake. */
+static int refuse_lent(unsigned int cpu)
+{
+	if (!cpumask_test_cpu(cpu, &lent))
+		return 0;
+	pr_err("CPU %u belongs to a coexisting OS\n", cpu);
+	return -EBUSY;
+}
+
+static int __init dedicated_init(void)
+{
+	int err;
+
+	if (twinos_off || twinos_role != TWINOS_LEADING)
+		return 0;
+	smp_ops.play_dead = play_dead_or_enter;
+	x86_platform_ipi_callback = twinos_interrupt;
+	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "x86/twinos:prepare",
+					refuse_lent, NULL);
+	return err < 0 ? err : 0;
+}
+late_initcall(dedicated_init);
+
+/**
+ * twinos_check_cpus() - can the CPUs of a share be handed over?
+ * @os: whose share it is to be
+ * @share: consistent in itself
+ *
+ * Process context, twinos_mutex held. Returns 0, or ENODEV after saying in the
+ * kernel log which CPU cannot.
+ */
+int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *share)
+{
+	const struct twinos_os *other;
+	unsigned int i, j;
+
+	for (i = 0; i < share->nr_cpus; i++) {
+		u32 cpu = share->cpus[i];
+
+		list_for_each_entry(other, &twinos_oses, list) {
+			if (other == os || !twinos_claims(other))
+				continue;
+			for (j = 0; j < other->share.nr_cpus; j++)
+				if (other->share.cpus[j] == cpu) {
+					pr_err("CPU %u belongs to coexisting OS %u\n", cpu,
+					       other->id);
+					return -ENODEV;
+				}
+		}
+		if (cpu == TWINOS_SHARED_CPU) {
+			pr_err("CPU %u stays with this OS: an INIT would start the firmware on it\n",
+			       cpu);
+			return -ENODEV;
+		}
+		if (cpu >= nr_cpu_ids || !cpu_online(cpu)) {
+			pr_err("CPU %u is not there or offline\n", cpu);
+			return -ENODEV;
+		}
+	}
+	return 0;
+}
+
+/*
+ * A lent CPU is one that has not been booted for this OS: so no interrupt is
+ * broadcast to all CPUs of the machine any more, see apic_smt_update().
+ */
+static int lend(unsigned int cpu)
+{
+	int err;
+
+	cpumask_clear_cpu(cpu, &cpus_booted_once_mask);
+	apic_smt_update();
+	err = remove_cpu(cpu);
+	if (err) {
+		cpumask_set_cpu(cpu, &cpus_booted_once_mask);
+		apic_smt_update();
+		pr_err("CPU %u cannot be taken offline (%d)\n", cpu, err);
+		return -ECANCELED;
+	}
+	cpumask_set_cpu(cpu, &lent);
+	return 0;
+}
+
+/**
+ * twinos_lend_cpu() - take a CPU offline and let it continue in @os
+ *
+ * Process context, twinos_mutex held, everything prepared. Returns 0, or
+ * ECANCELED after saying why in the kernel log.
+ */
+int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu)
+{
+	int err;
+
+	per_cpu(enters, cpu) = os;
+	err = lend(cpu);
+	per_cpu(enters, cpu) = NULL;
+	return err;
+}
+
+/** twinos_reclaim_cpu() - bring a CPU online that has been lent */
+void twinos_reclaim_cpu(unsigned int cpu)
+{
+	int err;
+
+	if (!cpumask_test_and_clear_cpu(cpu, &lent))
+		return;
+	err = add_cpu(cpu);
+	if (err)
+		pr_err("CPU %u is back, but cannot be brought online (%d)\n", cpu, err);
+}
+
+/**
+ * twinos_launch_dedicated() - start the loaded image on CPUs of its own
+ * @os: loaded, not running, its share with CPUs
+ * @now: TSC when it was asked for
+ *
+ * Process context, twinos_mutex held. This OS goes on all the time. Returns 0
+ * when the coexisting OS boots, or an errno with every CPU back: ENODEV,
+ * ECANCELED if a CPU cannot be taken offline, EOPNOTSUPP, ENOMEM.
+ */
+int twinos_launch_dedicated(struct twinos_os *os, u64 now)
+{
+	const struct twinos_share *share = &os->share;
+	unsigned int i;
+	int err;
+
+	err = twinos_check_cpus(os, share);
+	if (err)
+		return err;
+	os->shared = twinos_map_slot(os->id, share->window_start);
+	if (!os->shared)
+		return -ENOMEM;
+	err = twinos_write_shared_area(os, now);
+	if (err)
+		return err;
+	os->give_back = false;
+	/* The others first: the one that boots may start them at once. */
+	for (i = 1; i < share->nr_cpus; i++) {
+		err = lend(share->cpus[i]);
+		if (err)
+			goto undo;
+	}
+	err = twinos_lend_cpu(os, share->cpus[0]);
+	if (err)
+		goto undo;
+	os->running = true;
+	os->loaded = false;
+	os->launched = true;
+	os->shared->first_return_tsc = rdtsc();
+	twinos_sysfs_notify(os);
+	return 0;
+undo:
+	while (--i)
+		twinos_reclaim_cpu(share->cpus[i]);
+	return err;
+}
+
+/**
+ * twinos_stop_cpus() - nothing of an OS runs any more, whatever it was doing
+ *
+ * An INIT leaves a CPU waiting for a SIPI, in no kernel's memory. Does nothing
+ * for an OS that shares the CPU. Process context.
+ */
+void twinos_stop_cpus(const struct twinos_os *os)
+{
+	unsigned int i;
+
+	if (os->mode != TWINOS_DEDICATED)
+		return;
+	for (i = 0; i < os->share.nr_cpus; i++) {
+		u32 apic_id = cpu_physical_id(os->share.cpus[i]);
+
+		send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_INT_ASSERT | APIC_DM_INIT);
+		send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_DM_INIT);
+	}
+}
+
+/** twinos_take_cpus_back() - bring the stopped CPUs of an OS online */
+void twinos_take_cpus_back(struct twinos_os *os)
+{
+	unsigned int i;
+
+	for (i = 0; i < os->share.nr_cpus; i++)
+		twinos_reclaim_cpu(os->share.cpus[i]);
+}
+
+/* Somebody has rung: deal with every OS on CPUs of its own that has ended. */
+static void answer_doorbell(struct work_struct *work)
+{
+	struct twinos_os *os;
+
+	mutex_lock(&twinos_mutex);
+	list_for_each_entry(os, &twinos_oses, list)
+		if (os->running && os->mode == TWINOS_DEDICATED &&
+		    twinos_get_state(os) > TWINOS_RUNNING)
+			twinos_end(os);
+	mutex_unlock(&twinos_mutex);
+}
+
+static DECLARE_WORK(doorbell_work, answer_doorbell);
+
+/**
+ * twinos_leading_interrupt() - X86_PLATFORM_IPI_VECTOR in the leading OS
+ *
+ * Hard interrupt context, after EOI.
+ */
+void twinos_leading_interrupt(void)
+{
+	if (READ_ONCE(twinos_common->doorbell)) {
+		WRITE_ONCE(twinos_common->doorbell, 0);
+		/* Orders the store before what the work reads of the states. */
+		smp_mb();
+		queue_work(system_unbound_wq, &doorbell_work);
+	}
+}
+
+static void ask_here(void *vector)
+{
+	twinos_ask((unsigned long)vector);
+}
+
+/**
+ * twinos_request() - ask a coexisting OS to do something
+ *
+ * Process context. It looks at the request in the interrupt that this raises.
+ */
+void twinos_request(struct twinos_os *os, enum twinos_request request)
+{
+	WRITE_ONCE(os->shared->request, request);
+	smp_mb();	/* before the interrupt */
+	if (os->mode == TWINOS_TIME_SHARED) {
+		smp_call_function_single(TWINOS_SHARED_CPU, ask_here,
+					 (void *)X86_PLATFORM_IPI_VECTOR, true);
+		return;
+	}
+	send_ipi(os->shared->apic_ids[0], APIC_DM_FIXED | X86_PLATFORM_IPI_VECTOR);
+}
+
+/** twinos_stop() - ask a coexisting OS to shut down. Process context. Returns 0. */
+int twinos_stop(struct twinos_os *os)
+{
+	os->give_back = true;
+	twinos_request(os, TWINOS_REQUEST_STOP);
+	return 0;
+}
+
+static void take_shared_cpu(void *unused)
+{
+	twinos_timeshare_end();
+}
+
+/**
+ * twinos_kill() - end a running OS without asking it
+ *
+ * Process context, twinos_mutex held. Returns 0 when everything is back.
+ */
+int twinos_kill(struct twinos_os *os)
+{
+	enum twinos_state state;
+
+	/* Runs here, so the other OS does not; nor will it again. */
+	if (os->mode == TWINOS_TIME_SHARED)
+		smp_call_function_single(TWINOS_SHARED_CPU, take_shared_cpu, NULL, true);
+	twinos_stop_cpus(os);
+	state = READ_ONCE(os->shared->state);
+	if (state == TWINOS_STARTING || state == TWINOS_RUNNING) {
+		os->shared->state = TWINOS_STOPPED;
+		strscpy(os->shared->reason, "killed", sizeof(os->shared->reason));
+	}
+	os->give_back = true;
+	twinos_end(os);
+	return 0;
+}

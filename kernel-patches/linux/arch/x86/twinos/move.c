@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Moving a running coexisting OS to another CPU: from the shared one to one of
+ * its own, and back. The OS leaves its CPU as at an OS switch, with its state
+ * saved in its own memory, and goes on where the leading OS lets it. What it
+ * must then set right is what belongs to the CPU and not to the OS: the local
+ * APIC, and the APIC ID that its devices send their interrupts to.
+ */
+#include <linux/cpu.h>
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/irq_work.h>
+#include <linux/irqdesc.h>
+#include <linux/kernel.h>
+#include <linux/ktime.h>
+#include <linux/reboot.h>
+#include <linux/smp.h>
+#include <linux/workqueue.h>
+#include <asm/apic.h>
+#include <asm/hw_irq.h>
+#include <asm/irq_vectors.h>
+#include <asm/processor.h>
+#include <asm/smp.h>
+
+#include "twinos.h"
+
+/* ---- the coexisting OS ---- */
+
+/*
+ * Point an interrupt of ours to the APIC ID that CPU 0 has now. What arrived
+ * at the old CPU meanwhile may be lost, so each handler is called once more.
+ */
+static void retarget_interrupt(unsigned int irq)
+{
+	struct irq_desc *desc = irq_to_desc(irq);
+	struct irq_data *data;
+	struct irq_cfg *cfg;
+	unsigned long flags;
+
+	if (!desc)
+		return;
+	raw_spin_lock_irqsave(&desc->lock, flags);
+	data = irq_desc_get_irq_data(desc);
+	cfg = irqd_cfg(data);
+	if (desc->action && cfg && cfg->vector && irqd_is_activated(data) &&
+	    data->chip->irq_set_affinity) {
+		cfg->dest_apicid = cpu_physical_id(0);
+		data->chip->irq_set_affinity(data, cpumask_of(0), true);
+		if (!irqd_irq_disabled(data))
+			twinos_lapic_self_ipi(cfg->vector);
+	}
+	raw_spin_unlock_irqrestore(&desc->lock, flags);
+}
+
+static void retarget_interrupts(struct irq_work *work)
+{
+	unsigned int irq;
+
+	for (irq = 0; irq < nr_irqs; irq++)
+		retarget_interrupt(irq);
+}
+
+static DEFINE_IRQ_WORK(retarget_work, retarget_interrupts);
+
+/* As setup_local_APIC() leaves it; the CPU was dead in the leading OS. */
+static void set_up_lapic(void)
+{
+	twinos_lapic_write(APIC_TASKPRI, 0x10);
+	twinos_lapic_write(APIC_SPIV, APIC_SPIV_APIC_ENABLED | SPURIOUS_APIC_VECTOR);
+	twinos_lapic_write(APIC_LVT0, APIC_DM_EXTINT | APIC_LVT_MASKED);
+	twinos_lapic_write(APIC_LVT1, APIC_DM_NMI | APIC_LVT_MASKED);
+	twinos_lapic_write(APIC_LVTERR, ERROR_APIC_VECTOR);
+}
+
+/**
+ * twinos_moved() - coexisting OS: it finds itself on another CPU
+ *
+ * Interrupts off, right after the CPU state has been loaded.
+ */
+void twinos_moved(void)
+{
+	u32 apic_id = twinos_shared()->apic_ids[0];
+
+	cpuid_to_apicid[0] = apic_id;
+	per_cpu(x86_cpu_to_apicid, 0) = apic_id;
+	cpu_data(0).topo.apicid = apic_id;
+	if (twinos_dedicated())
+		set_up_lapic();
+	irq_work_queue(&retarget_work);
+}
+
+/* Leave this CPU; returns on another one. In an interrupt, after EOI. */
+static void park(void)
+{
+	twinos_me()->idle = false;
+	twinos_park_cpu_state();
+	twinos_moved();
+	if (!twinos_dedicated())
+		twinos_timeshare_resume();
+	else
+		twinos_timer_restart();
+}
+
+static void shut_down(struct work_struct *work)
+{
+	pr_info("the leading OS asks for a shutdown\n");
+	orderly_poweroff(true);
+}
+
+static DECLARE_WORK(shut_down_work, shut_down);
+
+/**
+ * twinos_coexisting_interrupt() - X86_PLATFORM_IPI_VECTOR in a coexisting OS
+ *
+ * Hard interrupt context, after EOI.
+ */
+void twinos_coexisting_interrupt(void)
+{
+	u32 *request = &twinos_shared()->request;
+
+	if (unlikely(READ_ONCE(*request))) {
+		switch (xchg(request, TWINOS_REQUEST_NONE)) {
+		case TWINOS_REQUEST_STOP:
+			schedule_work(&shut_down_work);
+			break;
+		case TWINOS_REQUEST_PARK:
+			if (twinos_dedicated())
+				park();
+			break;
+		}
+	}
+	/* An OS on CPUs of its own has ended, and the leading one must hear it. */
+	if (unlikely(READ_ONCE(twinos_common->doorbell)))
+		twinos_bounce_ipi(X86_PLATFORM_IPI_VECTOR);
+}
+
+/* ---- the leading OS ---- */
+
+/* Where an OS goes on that does not run at present. */
+static void set_place(struct twinos_os *os, enum twinos_mode mode, u32 apic_id)
+{
+	twinos_set_mode(os, mode);
+	os->shared->apic_ids[0] = apic_id;
+	os->shared->moves++;
+	os->shared->parked = 0;
+}
+
+static void pause_sharing(void *unused)
+{
+	twinos_timeshare_end();
+}
+
+static void go_on_sharing(void *unused)
+{
+	twinos_timeshare_resume();
+}
+
+static int to_own_cpu(struct twinos_os *os, unsigned int cpu)
+{
+	u32 shared_apic_id = os->shared->apic_ids[0];
+	int err;
+
+	/* While this runs on the shared CPU the other OS does not. */
+	smp_call_function_single(TWINOS_SHARED_CPU, pause_sharing, NULL, true);
+	if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
+		return -ESRCH;		/* has ended, twinos_end() is on its way */
+	set_place(os, TWINOS_DEDICATED, cpu_physical_id(cpu));
+	os->share.nr_cpus = 1;
+	os->share.cpus[0] = cpu;
+	err = twinos_lend_cpu(os, cpu);
+	if (err) {
+		set_place(os, TWINOS_TIME_SHARED, shared_apic_id);
+		os->share.nr_cpus = 0;
+		smp_call_function_single(TWINOS_SHARED_CPU, go_on_sharing, NULL, true);
+		return err;
+	}
+	twinos_finish_sharing();
+	return 0;
+}
+
+/* Let it leave its own CPU. Returns 0 or ETIMEDOUT. */
+static int park_os(struct twinos_os *os)
+{
+	ktime_t limit = ktime_add_ms(ktime_get(), 1000);
+
+	os->shared->parked = 0;
+	twinos_request(os, TWINOS_REQUEST_PARK);
+	while (!READ_ONCE(os->shared->parked)) {
+		if (ktime_after(ktime_get(), limit) &&
+		    cmpxchg(&os->shared->request, TWINOS_REQUEST_PARK,
+			    TWINOS_REQUEST_NONE) == TWINOS_REQUEST_PARK) {
+			pr_err("coexisting OS %u does not leave its CPU\n", os->id);
+			return -ETIMEDOUT;
+		}
+		if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
+			return -ESRCH;
+		usleep_range(50, 100);
+	}
+	twinos_stop_cpus(os);
+	return 0;
+}
+
+static long share_here(void *data)
+{
+	struct twinos_os *os = data;
+	int err = twinos_prepare_sharing(os);
+
+	if (err)
+		return err;
+	err = park_os(os);
+	if (err) {
+		twinos_finish_sharing();
+		return err;
+	}
+	set_place(os, TWINOS_TIME_SHARED, os->shared->leading_apic_id);
+	os->shared->side[TWINOS_LEADING].vrun = 0;
+	os->shared->side[TWINOS_COEXISTING].vrun = 0;
+	local_irq_disable();
+	twinos_first_switch();
+	local_irq_enable();
+	return 0;
+}
+
+static int to_shared_cpu(struct twinos_os *os)
+{
+	unsigned int cpu = os->share.cpus[0];
+	int err;
+
+	err = work_on_cpu(TWINOS_SHARED_CPU, share_here, os);
+	if (err)
+		return err;
+	os->share.nr_cpus = 0;
+	twinos_reclaim_cpu(cpu);
+	return 0;
+}
+
+static int to_another_cpu(struct twinos_os *os, unsigned int cpu)
+{
+	unsigned int old = os->share.cpus[0];
+	int err;
+
+	err = park_os(os);
+	if (err)
+		return err;
+	set_place(os, TWINOS_DEDICATED, cpu_physical_id(cpu));
+	os->share.cpus[0] = cpu;
+	err = twinos_lend_cpu(os, cpu);
+	if (!err) {
+		twinos_reclaim_cpu(old);
+		return 0;
+	}
+	/* Back to where it was, which this OS has to have for a moment. */
+	set_place(os, TWINOS_DEDICATED, cpu_physical_id(old));
+	os->share.cpus[0] = old;
+	twinos_reclaim_cpu(old);
+	if (twinos_lend_cpu(os, old)) {
+		os->shared->state = TWINOS_CRASHED;
+		strscpy(os->shared->reason, "lost its CPU in a move",
+			sizeof(os->shared->reason));
+		os->share.nr_cpus = 0;
+		twinos_end(os);
+	}
+	return err;
+}
+
+/**
+ * twinos_move() - let a running OS go on on another CPU
+ * @os: with one CPU
+ * @cpu: of this OS, online; 0 to share that one
+ *
+ * Process context, twinos_mutex held. Returns 0 when it is there, or an errno
+ * with everything as it was: ESRCH, EBUSY if another OS shares the CPU,
+ * EOPNOTSUPP if it has several CPUs, ENODEV, ECANCELED if the CPU cannot be
+ * taken offline, ETIMEDOUT if the OS does not answer.
+ */
+int twinos_move(struct twinos_os *os, unsigned int cpu)
+{
+	struct twinos_share *share;
+	int err;
+
+	if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
+		return -ESRCH;
+	if (os->shared->nr_apics > 1) {
+		pr_err("coexisting OS %u has several CPUs and cannot be moved\n", os->id);
+		return -EOPNOTSUPP;
+	}
+	if (cpu == TWINOS_SHARED_CPU) {
+		if (os->mode == TWINOS_TIME_SHARED)
+			return 0;
+		if (twinos_timeshared) {
+			pr_err("coexisting OS %u shares the CPU already\n",
+			       twinos_timeshared->id);
+			return -EBUSY;
+		}
+		err = to_shared_cpu(os);
+	} else {
+		if (os->mode == TWINOS_DEDICATED && os->share.cpus[0] == cpu)
+			return 0;
+		share = kmemdup(&os->share, sizeof(*share), GFP_KERNEL);
+		if (!share)
+			return -ENOMEM;
+		share->nr_cpus = 1;
+		share->cpus[0] = cpu;
+		err = twinos_check_cpus(os, share);
+		kfree(share);
+		if (err)
+			return err;
+		if (os->mode == TWINOS_TIME_SHARED)
+			err = to_own_cpu(os, cpu);
+		else
+			err = to_another_cpu(os, cpu);
+	}
+	twinos_sysfs_notify(os);
+	return err;
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The coexisting OSes that the leading one knows. Number 1 is always there;
+ * the others exist, and have a folder in sysfs, from their first load until
+ * they are unloaded.
+ */
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "twinos.h"
+
+LIST_HEAD(twinos_oses);
+DEFINE_MUTEX(twinos_mutex);	/* the list, and all of each OS in it */
+
+/** twinos_find() - the OS of that number, or NULL. twinos_mutex held. */
+struct twinos_os *twinos_find(u32 id)
+{
+	struct twinos_os *os;
+
+	list_for_each_entry(os, &twinos_oses, list)
+		if (os->id == id)
+			return os;
+	return NULL;
+}
+
+/** twinos_find_or_create() - the same, or a new one; NULL without memory */
+struct twinos_os *twinos_find_or_create(u32 id)
+{
+	struct twinos_os *os = twinos_find(id);
+
+	if (os)
+		return os;
+	os = kzalloc(sizeof(*os), GFP_KERNEL);
+	if (!os)
+		return NULL;
+	os->id = id;
+	os->weight = 50;
+	os->slice_us = 10000;
+	if (twinos_sysfs_add(os)) {
+		kobject_put(&os->kobj);		/* frees it */
+		return NULL;
+	}
+	list_add_tail(&os->list, &twinos_oses);
+	return os;
+}
+
+/**
+ * twinos_forget() - nothing is left of an OS that does not run
+ *
+ * twinos_mutex held; its resources have been given back.
+ */
+void twinos_forget(struct twinos_os *os)
+{
+	if (os->id == TWINOS_ID_DEFAULT) {
+		os->loaded = false;
+		os->launched = false;
+		os->reason[0] = 0;
+		memset(&os->share, 0, sizeof(os->share));
+		twinos_sysfs_notify(os);
+		return;
+	}
+	list_del(&os->list);
+	kobject_put(&os->kobj);
+}
+
+/** twinos_get_state() - of an OS, for people */
+enum twinos_state twinos_get_state(const struct twinos_os *os)
+{
+	if (os->running)
+		return READ_ONCE(os->shared->state);
+	if (os->loaded)
+		return TWINOS_LOADED;
+	return os->launched ? os->ended : TWINOS_EMPTY;
+}
+
+/** twinos_claims() - may nobody else have what is in its share? */
+bool twinos_claims(const struct twinos_os *os)
+{
+	return os->loaded || os->running;
+}
