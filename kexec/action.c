@@ -100,18 +100,18 @@ int prepare_unload(const struct roots *roots, uint32_t id, struct os *os)
 	return refuse(ENOENT, "nothing is loaded; there is nothing to unload");
 }
 
-static int choose_running(const struct os_list *list, uint32_t id, const char *verb,
-			  struct os *os)
+static int choose_running(const struct os_list *list, uint32_t id, unsigned int states,
+			  const char *verb, struct os *os)
 {
 	char numbers[TWINOS_MAX_ID * 4];
 	int err;
 
-	err = choose_os(list, id, RUNNING, verb, os);
+	err = choose_os(list, id, states, verb, os);
 	if (err != -ENOENT)
 		return err;
 	if (!id)
 		return refuse(ESRCH, "no coexisting OS is running; there is nothing to %s", verb);
-	os_numbers(list, RUNNING, numbers, sizeof(numbers));
+	os_numbers(list, states, numbers, sizeof(numbers));
 	return refuse(ESRCH, "coexisting OS %u is not running but %s (running: %s); there is nothing to %s",
 		      id, state_name(os->state), numbers, verb);
 }
@@ -122,7 +122,7 @@ int prepare_end(const struct roots *roots, uint32_t id, const char *verb, struct
 	struct os_list list;
 	int err = read_oses(roots, &list);
 
-	return err ? err : choose_running(&list, id, verb, os);
+	return err ? err : choose_running(&list, id, RUNNING, verb, os);
 }
 
 /**
@@ -136,7 +136,7 @@ int prepare_move(const struct roots *roots, uint32_t id, uint32_t cpu, struct os
 
 	err = read_oses(roots, &list);
 	if (!err)
-		err = choose_running(&list, id, "move", os);
+		err = choose_running(&list, id, STATE(TWINOS_RUNNING), "move", os);
 	if (err)
 		return err;
 	if (os->nr_cpus > 1)
@@ -172,6 +172,35 @@ static double seconds_now(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+/* Has the kernel dealt with the end? It tells the reason from then on. */
+static bool settled(const struct roots *roots, const struct os *os)
+{
+	char directory[300], reason[256];
+
+	if (!os)
+		return true;		/* unloaded already */
+	if (os_running(os))
+		return false;
+	snprintf(directory, sizeof(directory), "%s/kernel/twinos/os%u", roots->sys, os->id);
+	return !read_text(directory, "reason", reason, sizeof(reason)) && reason[0];
+}
+
+/** check_back() - are all CPUs back that an OS had before it ended? */
+int check_back(const struct roots *roots, const struct os *os)
+{
+	struct os_list list;
+	int err, cpu;
+
+	err = read_oses(roots, &list);
+	if (err)
+		return err;
+	cpu = missing_cpu(roots, os, &list);
+	if (cpu < 0)
+		return 0;
+	return refuse(EIO, "coexisting OS %u has ended, but its CPU %d is not back online; see dmesg",
+		      os->id, cpu);
+}
+
 /**
  * wait_for_end() - until an OS that was asked to shut down has done it
  * @os: as it was before, so that its CPUs are known
@@ -187,7 +216,7 @@ int wait_for_end(const struct roots *roots, const struct os *os, unsigned int li
 	double spent, say = patience;
 	struct os_list list;
 	const struct os *now;
-	int err, cpu;
+	int err;
 
 	for (;;) {
 		spent = seconds_now() - start;
@@ -195,12 +224,8 @@ int wait_for_end(const struct roots *roots, const struct os *os, unsigned int li
 		if (err)
 			return err;
 		now = find_os(&list, os->id);
-		cpu = now && os_running(now) ? 0 : missing_cpu(roots, os, &list);
-		if (cpu < 0)
+		if (settled(roots, now))
 			break;
-		if (spent >= limit && cpu)
-			return refuse(EIO, "coexisting OS %u has ended, but its CPU %d is not back online; see dmesg",
-				      os->id, cpu);
 		if (spent >= limit)
 			return refuse(ETIMEDOUT, "coexisting OS %u has not shut down within %u s and goes on; end it with kexec --twinos-id=%u --twinos-kill",
 				      os->id, limit, os->id);
@@ -215,5 +240,5 @@ int wait_for_end(const struct roots *roots, const struct os *os, unsigned int li
 	if (now && (now->state == TWINOS_CRASHED || now->state == TWINOS_HUNG))
 		fprintf(progress, "kexec: coexisting OS %u has ended, but %s while it shut down; see twinos status\n",
 			os->id, state_name(now->state));
-	return 0;
+	return check_back(roots, os);
 }

@@ -385,7 +385,9 @@ static int kill_os(uint32_t id)
 	struct os os;
 	int err = prepare_end(&roots, id, "kill", &os);
 
-	return err ? err : twinos_reboot(TWINOS_REBOOT_KILL, os.id, 0);
+	if (!err)
+		err = twinos_reboot(TWINOS_REBOOT_KILL, os.id, 0);
+	return err ? err : check_back(&roots, &os);
 }
 
 static int move(uint32_t id, uint32_t cpu)

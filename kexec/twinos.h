@@ -278,6 +278,7 @@ int prepare_unload(const struct roots *roots, uint32_t id, struct os *os);
 int prepare_end(const struct roots *roots, uint32_t id, const char *verb, struct os *os);
 int prepare_move(const struct roots *roots, uint32_t id, uint32_t cpu, struct os *os);
 int os_status(const struct roots *roots, uint32_t id, enum twinos_state *state);
+int check_back(const struct roots *roots, const struct os *os);
 int wait_for_end(const struct roots *roots, const struct os *os, unsigned int limit,
 		 FILE *progress, unsigned int patience);
 

@@ -251,9 +251,11 @@ static void print_times(const char *stats, bool shared)
 
 	if (!khz || !launch)
 		return;
-	if (back >= 0)
+	if (back >= 0 && shared)
 		printf("  launch       leading OS back after %.3f ms, away at most %.3f ms at once\n",
 		       back, (double)statistic(stats, "launch_away_max") / khz);
+	else if (back >= 0)
+		printf("  launch       took %.3f ms\n", back);
 	if (init >= 0)
 		printf("  init         started %.3f ms after the launch\n", init);
 	for (i = 0; i < 2; i++) {
@@ -330,6 +332,12 @@ static void print_cpus(const char *share)
 	} while (value);
 }
 
+/* What an OS was given is its own until it has ended. */
+static bool has_share(const char *state)
+{
+	return !strcmp(state, "loaded") || !strcmp(state, "starting") || !strcmp(state, "running");
+}
+
 static void print_os(unsigned int os, bool json)
 {
 	char *state = first_line(read_os(os, "state"));
@@ -359,15 +367,15 @@ static void print_os(unsigned int os, bool json)
 		printf("}}");
 	} else {
 		printf("OS %u: %s%s%s\n", os, state, *reason ? ": " : "", reason);
-		if (strcmp(state, "empty")) {
+		if (has_share(state)) {
 			printf("  mode         %s", mode);
 			print_cpus(share);
 			putchar('\n');
+			print_line(share, "window", "window");
+			print_line(share, "low", "low slice");
+			print_line(share, "pci", "PCI");
+			print_line(share, "irq", "pins");
 		}
-		print_line(share, "window", "window");
-		print_line(share, "low", "low slice");
-		print_line(share, "pci", "PCI");
-		print_line(share, "irq", "pins");
 		if (shared)
 			printf("  slice        %s us, weight %s percent\n", slice, weight);
 		print_times(stats, shared);

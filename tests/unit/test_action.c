@@ -180,6 +180,8 @@ static void moves(void **state)
 {
 	(void)state;
 	assert_refused(move(0, 1), "no coexisting OS is running; there is nothing to move");
+	tree__os(&t, 1, "starting", "time-shared", "window 0x100000-0x7ffffff\n");
+	assert_refused(move(1, 1), "coexisting OS 1 is not running but starting (running: none)");
 	tree__os(&t, 1, "running", "time-shared", "window 0x100000-0x7ffffff\n");
 	assert_int_equal(move(0, 1), 0);
 	assert_int_equal(os.id, 1);
@@ -242,6 +244,7 @@ static int wait_while(void (*change)(void), unsigned int limit, unsigned int pat
 
 	assert_non_null(progress);
 	tree__os(&t, 2, "running", "dedicated", "cpu 2\ncpu 3\n");
+	tree__file(&t, "sys/kernel/twinos/os2/reason", "\n");
 	tree__file(&t, "sys/devices/system/cpu/online", "0-1,4-7\n");
 	assert_int_equal(stop(2), 0);
 	child = fork();
@@ -274,24 +277,34 @@ static void replace(const char *path, const char *content)
 		_exit(1);
 }
 
+/* The kernel tells the reason when all is done. */
 static void shuts_down(void)
 {
-	replace("sys/kernel/twinos/os2/share", "pci 0000:00:04.0");
 	replace("sys/kernel/twinos/os2/state", "stopped");
-	usleep(200000);
+	usleep(100000);
 	replace("sys/devices/system/cpu/online", "0-7");
+	usleep(100000);
+	replace("sys/kernel/twinos/os2/reason", "power-off");
 }
 
 static void crashes(void)
 {
 	replace("sys/kernel/twinos/os2/state", "crashed");
 	replace("sys/devices/system/cpu/online", "0-7");
+	replace("sys/kernel/twinos/os2/reason", "panic: no");
 }
 
 static void loses_a_cpu(void)
 {
 	replace("sys/devices/system/cpu/online", "0-2,4-7");
 	replace("sys/kernel/twinos/os2/state", "stopped");
+	replace("sys/kernel/twinos/os2/reason", "halt");
+}
+
+static void is_not_dealt_with(void)
+{
+	replace("sys/kernel/twinos/os2/state", "stopped");
+	replace("sys/devices/system/cpu/online", "0-7");
 }
 
 static void goes_on(void)
@@ -304,7 +317,7 @@ static void waits(void **state)
 	double start = seconds();
 
 	(void)state;
-	/* Not before the CPUs are back. */
+	/* Not before everything is back. */
 	assert_int_equal(wait_while(shuts_down, 20, 5, text, sizeof(text)), 0);
 	assert_true(seconds() - start >= 0.5);
 	assert_string_equal(text, "");
@@ -324,7 +337,9 @@ static void waits_in_vain(void **state)
 		       "coexisting OS 2 has not shut down within 1 s and goes on; end it with kexec --twinos-id=2 --twinos-kill");
 	assert_true(seconds() - start >= 1);
 	assert_true(seconds() - start < 10);
-	assert_refused(wait_while(loses_a_cpu, 1, 5, text, sizeof(text)),
+	assert_refused(wait_while(is_not_dealt_with, 1, 5, text, sizeof(text)),
+		       "coexisting OS 2 has not shut down within 1 s");
+	assert_refused(wait_while(loses_a_cpu, 20, 5, text, sizeof(text)),
 		       "coexisting OS 2 has ended, but its CPU 3 is not back online");
 }
 
