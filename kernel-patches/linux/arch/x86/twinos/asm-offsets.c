@@ -7,6 +7,7 @@
 
 #include <linux/kbuild.h>
 #include <asm/apicdef.h>
+#include <asm/fixmap.h>
 #include <twinos/abi.h>
 
 static void __used common(void)
@@ -29,6 +30,8 @@ static void __used common(void)
 	BLANK();
 	DEFINE(LAPIC_ICR, TWINOS_LAPIC_OFFSET + APIC_ICR);
 	DEFINE(LAPIC_ICR2, TWINOS_LAPIC_OFFSET + APIC_ICR2);
+	DEFINE(LAPIC_EOI_VA, __fix_to_virt(FIX_APIC_BASE) + APIC_EOI);
 	DEFINE(MSR_X2APIC_ICR, APIC_BASE_MSR + (APIC_ICR >> 4));
+	DEFINE(MSR_X2APIC_EOI, APIC_BASE_MSR + (APIC_EOI >> 4));
 	DEFINE(APICBASE_X2APIC, X2APIC_ENABLE);
 }

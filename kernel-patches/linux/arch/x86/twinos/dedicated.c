@@ -15,6 +15,7 @@
 #include <linux/smp.h>
 #include <linux/workqueue.h>
 #include <asm/apic.h>
+#include <asm/desc.h>
 #include <asm/irq.h>
 #include <asm/smp.h>
 #include <asm/tlbflush.h>
@@ -50,6 +51,42 @@ static __always_inline void __noreturn enter(struct twinos_shared *shared)
 /* What a CPU that goes offline enters, or NULL. */
 static DEFINE_PER_CPU(struct twinos_os *, enters);
 
+asmlinkage void twinos_drop_interrupt(void);
+
+/* Exceptions as ever, interrupts dropped. */
+static gate_desc drop_idt[IDT_ENTRIES] __ro_after_init;
+
+static void __init make_drop_idt(void)
+{
+	struct desc_ptr idt;
+	int vector;
+
+	store_idt(&idt);
+	memcpy(drop_idt, (void *)idt.address, sizeof(drop_idt));
+	for (vector = FIRST_EXTERNAL_VECTOR; vector < IDT_ENTRIES; vector++)
+		pack_gate(&drop_idt[vector], GATE_INTERRUPT,
+			  (unsigned long)twinos_drop_interrupt, 0, 0, __KERNEL_CS);
+}
+
+/*
+ * What is still pending in the local APIC, most often a last timer interrupt,
+ * would be found by the other kernel and meant nothing to it. There is no way
+ * to clear it but to take it, and only an enabled APIC lets that happen.
+ */
+static void drop_pending_interrupts(void)
+{
+	const struct desc_ptr drop = { sizeof(drop_idt) - 1, (unsigned long)drop_idt };
+	u32 spiv = apic_read(APIC_SPIV);
+	struct desc_ptr idt;
+
+	store_idt(&idt);
+	native_load_idt(&drop);
+	apic_write(APIC_SPIV, spiv | APIC_SPIV_APIC_ENABLED);
+	asm volatile("sti; nop; nop; cli" : : : "memory");
+	apic_write(APIC_SPIV, spiv);
+	native_load_idt(&idt);
+}
+
 static void play_dead_or_enter(void)
 {
 	struct twinos_os *os = this_cpu_read(enters);
@@ -59,6 +96,7 @@ static void play_dead_or_enter(void)
 		return;
 	}
 	play_dead_common();
+	drop_pending_interrupts();
 	if (!os->shared->enter_tsc)
 		os->shared->enter_tsc = rdtsc();
 	enter(os->shared);
@@ -75,13 +113,22 @@ static void send_ipi(u32 apic_id, u32 command)
 	local_irq_restore(flags);
 }
 
-/* A CPU that another OS runs on is not brought online by mistake. */
+/** twinos_ring() - let an OS on CPUs of its own look what there is */
+void twinos_ring(u32 apic_id)
+{
+	send_ipi(apic_id, APIC_DM_FIXED | X86_PLATFORM_IPI_VECTOR);
+}
+
+/*
+ * A CPU that another OS runs on is not brought online by mistake. Not EBUSY,
+ * after which cpu_subsys_online() would try again.
+ */
 static int refuse_lent(unsigned int cpu)
 {
 	if (!cpumask_test_cpu(cpu, &lent))
 		return 0;
 	pr_err("CPU %u belongs to a coexisting OS\n", cpu);
-	return -EBUSY;
+	return -EPERM;
 }
 
 static int __init dedicated_init(void)
@@ -90,6 +137,7 @@ static int __init dedicated_init(void)
 
 	if (twinos_off || twinos_role != TWINOS_LEADING)
 		return 0;
+	make_drop_idt();
 	smp_ops.play_dead = play_dead_or_enter;
 	x86_platform_ipi_callback = twinos_interrupt;
 	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "x86/twinos:prepare",
@@ -301,7 +349,7 @@ static void ask_here(void *vector)
  *
  * Process context. It looks at the request in the interrupt that this raises.
  */
-void twinos_request(struct twinos_os *os, enum twinos_request request)
+void twinos_request(const struct twinos_os *os, enum twinos_request request)
 {
 	WRITE_ONCE(os->shared->request, request);
 	smp_mb();	/* before the interrupt */
@@ -310,7 +358,7 @@ void twinos_request(struct twinos_os *os, enum twinos_request request)
 					 (void *)X86_PLATFORM_IPI_VECTOR, true);
 		return;
 	}
-	send_ipi(os->shared->apic_ids[0], APIC_DM_FIXED | X86_PLATFORM_IPI_VECTOR);
+	twinos_ring(os->shared->apic_ids[0]);
 }
 
 /** twinos_stop() - ask a coexisting OS to shut down. Process context. Returns 0. */

@@ -81,6 +81,8 @@ void twinos_end(struct twinos_os *os)
 		return;
 	twinos_stop_cpus(os);
 	twinos_break_locks(os->id);
+	if (twinos_in_motion == os->shared)
+		WRITE_ONCE(twinos_in_motion, NULL);
 	note_end(os);
 	twinos_pci_quiesce(os->id);
 	if (os->mode == TWINOS_DEDICATED)

@@ -27,10 +27,9 @@
 
 /* ---- the coexisting OS ---- */
 
-/*
- * Point an interrupt of ours to the APIC ID that CPU 0 has now. What arrived
- * at the old CPU meanwhile may be lost, so each handler is called once more.
- */
+/* Where the interrupts of our devices go; physical APIC ID. */
+static u32 target = BAD_APICID;
+
 static void retarget_interrupt(unsigned int irq)
 {
 	struct irq_desc *desc = irq_to_desc(irq);
@@ -45,23 +44,30 @@ static void retarget_interrupt(unsigned int irq)
 	cfg = irqd_cfg(data);
 	if (desc->action && cfg && cfg->vector && irqd_is_activated(data) &&
 	    data->chip->irq_set_affinity) {
-		cfg->dest_apicid = cpu_physical_id(0);
+		cfg->dest_apicid = target;
 		data->chip->irq_set_affinity(data, cpumask_of(0), true);
-		if (!irqd_irq_disabled(data))
-			twinos_lapic_self_ipi(cfg->vector);
 	}
 	raw_spin_unlock_irqrestore(&desc->lock, flags);
 }
 
-static void retarget_interrupts(struct irq_work *work)
+/* Hard interrupt context. */
+static void retarget_interrupts(u32 apic_id)
 {
 	unsigned int irq;
 
+	if (target == apic_id)
+		return;
+	target = apic_id;
 	for (irq = 0; irq < nr_irqs; irq++)
 		retarget_interrupt(irq);
 }
 
-static DEFINE_IRQ_WORK(retarget_work, retarget_interrupts);
+static void retarget_here(struct irq_work *work)
+{
+	retarget_interrupts(cpu_physical_id(0));
+}
+
+static DEFINE_IRQ_WORK(retarget_work, retarget_here);
 
 /* As setup_local_APIC() leaves it; the CPU was dead in the leading OS. */
 static void set_up_lapic(void)
@@ -82,7 +88,6 @@ void twinos_moved(void)
 {
 	u32 apic_id = twinos_shared()->apic_ids[0];
 
-	cpuid_to_apicid[0] = apic_id;
 	per_cpu(x86_cpu_to_apicid, 0) = apic_id;
 	cpu_data(0).topo.apicid = apic_id;
 	if (twinos_dedicated())
@@ -90,16 +95,23 @@ void twinos_moved(void)
 	irq_work_queue(&retarget_work);
 }
 
-/* Leave this CPU; returns on another one. In an interrupt, after EOI. */
+/*
+ * Leave this CPU; returns on another one. In an interrupt, after EOI. Our
+ * interrupts go to the leading OS meanwhile, which notes them.
+ */
 static void park(void)
 {
 	twinos_me()->idle = false;
+	retarget_interrupts(twinos_shared()->leading_apic_id);
+	udelay(5);	/* for what was on its way here */
+	twinos_keep_pending();
 	twinos_park_cpu_state();
 	twinos_moved();
 	if (!twinos_dedicated())
 		twinos_timeshare_resume();
 	else
 		twinos_timer_restart();
+	twinos_raise_pending();
 }
 
 static void shut_down(struct work_struct *work)
@@ -130,6 +142,8 @@ void twinos_coexisting_interrupt(void)
 			break;
 		}
 	}
+	if (twinos_dedicated())
+		twinos_raise_pending();
 	/* An OS on CPUs of its own has ended, and the leading one must hear it. */
 	if (unlikely(READ_ONCE(twinos_common->doorbell)))
 		twinos_bounce_ipi(X86_PLATFORM_IPI_VECTOR);
@@ -161,6 +175,7 @@ static int to_own_cpu(struct twinos_os *os, unsigned int cpu)
 	u32 shared_apic_id = os->shared->apic_ids[0];
 	int err;
 
+	WRITE_ONCE(twinos_in_motion, os->shared);
 	/* While this runs on the shared CPU the other OS does not. */
 	smp_call_function_single(TWINOS_SHARED_CPU, pause_sharing, NULL, true);
 	if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
@@ -185,6 +200,7 @@ static int park_os(struct twinos_os *os)
 	ktime_t limit = ktime_add_ms(ktime_get(), 1000);
 
 	os->shared->parked = 0;
+	WRITE_ONCE(twinos_in_motion, os->shared);
 	twinos_request(os, TWINOS_REQUEST_PARK);
 	while (!READ_ONCE(os->shared->parked)) {
 		if (ktime_after(ktime_get(), limit) &&
@@ -235,12 +251,25 @@ static int to_shared_cpu(struct twinos_os *os)
 	return 0;
 }
 
+static long catch_here(void *unused)
+{
+	return twinos_vectors_init();
+}
+
 static int to_another_cpu(struct twinos_os *os, unsigned int cpu)
 {
 	unsigned int old = os->share.cpus[0];
 	int err;
 
-	err = park_os(os);
+	/* Whose its vectors are is only known as long as nobody else has them. */
+	if (twinos_timeshared) {
+		pr_err("coexisting OS %u shares CPU %u; move that one first\n",
+		       twinos_timeshared->id, TWINOS_SHARED_CPU);
+		return -EBUSY;
+	}
+	err = work_on_cpu(TWINOS_SHARED_CPU, catch_here, NULL);
+	if (!err)
+		err = park_os(os);
 	if (err)
 		return err;
 	set_place(os, TWINOS_DEDICATED, cpu_physical_id(cpu));

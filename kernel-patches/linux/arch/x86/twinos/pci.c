@@ -358,6 +358,7 @@ static void return_marked(void)
 {
 	struct pci_bus *bus = NULL;
 	struct function *f;
+	int n;
 
 	for_each_function_of(f, U32_MAX) {
 		struct pci_dev *pdev;
@@ -366,8 +367,13 @@ static void return_marked(void)
 		release_bars(f);
 		bus = pci_find_bus(f->at.domain, f->at.bus);
 		pdev = bus ? pci_scan_single_device(bus, f->at.devfn) : NULL;
-		if (pdev && !f->reset)
+		if (!pdev)
+			continue;
+		if (!f->reset)
 			pci_reset_function(pdev);
+		for (n = 0; n < PCI_STD_NUM_BARS; n++)	/* where they were */
+			if (pdev->resource[n].flags && !pdev->resource[n].parent)
+				pci_claim_resource(pdev, n);
 	}
 	bus = NULL;
 	while ((bus = pci_find_next_bus(bus))) {

@@ -213,11 +213,12 @@ static void replay_pending(struct twinos_side *me)
 	int word;
 
 	for (word = 0; word < ARRAY_SIZE(me->pending); word++) {
-		u64 pending = me->pending[word];
+		u64 pending = READ_ONCE(me->pending[word]);
 
 		if (likely(!pending))
 			continue;
-		me->pending[word] = 0;
+		/* The leading OS may add some to an OS that it has moved. */
+		pending = xchg(&me->pending[word], 0);
 		while (pending) {
 			int bit = __ffs64(pending);
 
@@ -485,6 +486,32 @@ void twinos_timeshare_resume(void)
 	program_timer(now);
 }
 
+/**
+ * twinos_keep_pending() - coexisting OS: note what is pending in this CPU's APIC
+ *
+ * Before it leaves the CPU for good. Interrupts off.
+ */
+void twinos_keep_pending(void)
+{
+	struct twinos_side *me = twinos_me();
+	int i;
+
+	for (i = 1; i < 8; i++) {
+		u64 irr = twinos_lapic_read(APIC_IRR + i * 0x10);
+
+		if (i == 7)
+			irr &= REPLAYED_VECTORS & ~BIT(LOCAL_TIMER_VECTOR - 224);
+		me->pending[i / 2] |= irr << 32 * (i % 2);
+	}
+}
+
+/** twinos_raise_pending() - what came in for this OS on another CPU. Interrupts off. */
+void twinos_raise_pending(void)
+{
+	if (unlikely(has_pending(twinos_me())))
+		replay_pending(twinos_me());
+}
+
 /** twinos_timer_restart() - this kernel's timer on another CPU's APIC. Interrupts off. */
 void twinos_timer_restart(void)
 {
@@ -580,6 +607,22 @@ bool twinos_bounce_ipi(unsigned int vector)
 }
 
 /*
+ * The shared page of the OS that has been moved last: its interrupts come to
+ * the shared CPU until it has pointed its devices to its own.
+ */
+struct twinos_shared *twinos_in_motion;
+
+static void forward(unsigned int vector)
+{
+	struct twinos_side *side = &twinos_in_motion->side[TWINOS_COEXISTING];
+
+	set_bit(vector % 64, (unsigned long *)&side->pending[vector / 64]);
+	/* If its APIC does not listen yet, it looks before it goes on. */
+	if (READ_ONCE(twinos_in_motion->mode) == TWINOS_DEDICATED)
+		twinos_ring(twinos_in_motion->apic_ids[0]);
+}
+
+/*
  * Flow handler of the vectors that belong to the other OS. The vector is the
  * highest one in service.
  */
@@ -599,8 +642,11 @@ static void foreign_interrupt(struct irq_desc *desc)
 	if (vector < 0)
 		return;
 	kstat_incr_irq_this_cpu(irq_desc_get_irq(desc));
-	if (timesharing)	/* else of an OS that has ended or moved away */
+	if (timesharing)
 		bounce(vector);
+	else if (twinos_in_motion)
+		forward(vector);
+	/* else of an OS that has ended */
 }
 
 /**
