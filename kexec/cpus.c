@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "twinos.h"
 
 #define CPUS_MAX 8192			/* the most that x86 kernels are built for */
@@ -78,6 +79,15 @@ static int check_only_cpu(const struct roots *roots)
 		      online.text);
 }
 
+/* Has the kernel no means to take this CPU offline? */
+static bool is_fixed(const struct roots *roots, uint32_t cpu)
+{
+	char directory[300], text[32];
+
+	snprintf(directory, sizeof(directory), "%s/devices/system/cpu/cpu%u", roots->sys, cpu);
+	return !access(directory, F_OK) && read_text(directory, "online", text, sizeof(text));
+}
+
 /**
  * check_cpus() - may these CPUs leave the leading OS?
  * @cpus: none twice (parse_cpus())
@@ -122,6 +132,9 @@ int check_cpus(const struct roots *roots, const uint32_t *cpus, uint32_t nr,
 			return refuse(ENODEV, "CPU 0 stays with the running OS: it is the machine's boot processor, which an INIT would restart in its firmware; choose others");
 		if (!online.cpu[cpus[i]])
 			return refuse(ENODEV, "CPU %u is offline; bring it online first (echo 1 >/sys/devices/system/cpu/cpu%u/online) or choose another",
+				      cpus[i], cpus[i]);
+		if (is_fixed(roots, cpus[i]))
+			return refuse(ENODEV, "CPU %u cannot be taken offline by the running kernel (it has no file /sys/devices/system/cpu/cpu%u/online); choose another",
 				      cpus[i], cpus[i]);
 	}
 	return 0;

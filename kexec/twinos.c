@@ -114,8 +114,8 @@ void twinos_usage(void)
 	       "     --twinos-stop         Ask it to shut down, and wait until it has.\n"
 	       "     --twinos-timeout=<seconds>  With --twinos-stop, how long (%d).\n"
 	       "     --twinos-kill         End it without asking.\n"
-	       "     --twinos-move         Let it go on on the CPU of --twinos-cpus; with 0,\n"
-	       "                           let it share CPU 0 with this OS.\n",
+	       "     --twinos-move         Move it, while it runs, to the CPU of --twinos-cpus;\n"
+	       "                           with 0, it shares CPU 0 with this OS.\n",
 	       TIMEOUT_DEFAULT);
 }
 

@@ -66,6 +66,10 @@ static void bad(void **state)
 	assert_refused(check("1-3,0"), "CPU 0 stays");
 	assert_refused(check("0-6"), "these are all CPUs that are online (0-6); leave the running OS CPU 0");
 	assert_refused(check("0-7"), "all CPUs that are online");
+	tree__file(&t, "sys/devices/system/cpu/cpu2/online", "1\n");
+	tree__folder(&t, "sys/devices/system/cpu/cpu3");
+	assert_int_equal(check("1,2"), 0);
+	assert_refused(check("2,3"), "CPU 3 cannot be taken offline by the running kernel");
 	cpu_files("0", "0");
 	assert_refused(check("0"), "these are all CPUs");
 	assert_refused(check("1"), "CPU 1 does not exist (there are 0)");
