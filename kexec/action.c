@@ -5,7 +5,6 @@
  * what can be known before the system call; twinos.c makes the call.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 #include "twinos.h"
@@ -14,26 +13,16 @@
 #define RUNNING (STATE(TWINOS_STARTING) | STATE(TWINOS_RUNNING))
 #define ENDED (STATE(TWINOS_STOPPED) | STATE(TWINOS_CRASHED) | STATE(TWINOS_HUNG))
 
-/* The OS that shares the leading OS's CPU; NULL if none other than id does. */
-static const struct os *time_shared(const struct os_list *list, uint32_t id)
+/* Only one OS at a time can share the CPU of the leading one. */
+static int check_shared_cpu(const struct os_list *list)
 {
-	unsigned int i;
+	const struct os *os;
 
-	for (i = 0; i < list->nr; i++)
-		if (os_running(&list->os[i]) && list->os[i].id != id &&
-		    list->os[i].mode == TWINOS_TIME_SHARED)
-			return &list->os[i];
-	return NULL;
-}
-
-static int check_shared_cpu(const struct os_list *list, uint32_t id)
-{
-	const struct os *other = time_shared(list, id);
-
-	if (!other)
-		return 0;
-	return refuse(EBUSY, "coexisting OS %u shares CPU 0 already, and only one can; stop it (kexec --twinos-id=%u --twinos-stop), or give one of the two CPUs of its own (--twinos-cpus)",
-		      other->id, other->id);
+	for (os = list->os; os < list->os + list->nr; os++)
+		if (os_running(os) && os->mode == TWINOS_TIME_SHARED)
+			return refuse(EBUSY, "coexisting OS %u shares CPU 0 already, and only one can; stop it (kexec --twinos-id=%u --twinos-stop), or move it to a CPU of its own (kexec --twinos-id=%u --twinos-cpus=N --twinos-move)",
+				      os->id, os->id, os->id);
+	return 0;
 }
 
 /**
@@ -66,7 +55,7 @@ int prepare_launch(const struct roots *roots, uint32_t id, struct os *os)
 	if (err)
 		return err;
 	if (!os->nr_cpus) {
-		err = check_shared_cpu(&list, os->id);
+		err = check_shared_cpu(&list);
 		if (err)
 			return err;
 	}
@@ -145,7 +134,7 @@ int prepare_move(const struct roots *roots, uint32_t id, uint32_t cpu, struct os
 	if (cpu ? os->nr_cpus && os->cpus[0] == cpu : !os->nr_cpus)
 		return refuse(EINVAL, "coexisting OS %u is on CPU %u already; there is nothing to move",
 			      os->id, cpu);
-	return cpu ? check_cpus(roots, &cpu, 1, &list, os->id) : check_shared_cpu(&list, os->id);
+	return cpu ? check_cpus(roots, &cpu, 1, &list, os->id) : check_shared_cpu(&list);
 }
 
 /** os_status() - -S: the only OS that there is, if the user names none */

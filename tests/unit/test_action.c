@@ -130,7 +130,7 @@ static void one_shares(void **state)
 	tree__os(&t, 1, "starting", "time-shared", "window 0x100000-0x7ffffff\n");
 	tree__os(&t, 2, "loaded", "time-shared", "window 0x8000000-0xfffffff\n");
 	tree__os(&t, 3, "loaded", "dedicated", "cpu 1\n");
-	assert_refused(launch(2), "coexisting OS 1 shares CPU 0 already, and only one can; stop it (kexec --twinos-id=1 --twinos-stop)");
+	assert_refused(launch(2), "coexisting OS 1 shares CPU 0 already, and only one can; stop it (kexec --twinos-id=1 --twinos-stop), or move it to a CPU of its own (kexec --twinos-id=1 --twinos-cpus=N --twinos-move)");
 	assert_int_equal(launch(3), 0);
 	tree__os(&t, 1, "hung", "time-shared", "");
 	assert_int_equal(launch(2), 0);
