@@ -241,7 +241,6 @@ static void __init init_irq(void)
 {
 	native_init_IRQ();
 	x86_platform_ipi_callback = twinos_interrupt;
-	twinos_guard_nmi_init();
 	twinos_fault_at("irq");
 	if (twinos_vectors_init())
 		panic("no interrupt descriptor for foreign vectors");

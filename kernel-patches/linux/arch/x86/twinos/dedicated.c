@@ -195,7 +195,10 @@ static int lend(unsigned int cpu)
 
 	cpumask_clear_cpu(cpu, &cpus_booted_once_mask);
 	apic_smt_update();
+	/* Going offline waits for RCU, most of the time that a launch takes. */
+	rcu_expedite_gp();
 	err = remove_cpu(cpu);
+	rcu_unexpedite_gp();
 	if (err) {
 		cpumask_set_cpu(cpu, &cpus_booted_once_mask);
 		apic_smt_update();

@@ -2,18 +2,30 @@
 /*
  * Faults of a coexisting kernel on request, for tests of what the leading OS
  * makes of them: twinos_fault=WHAT@STAGE on its command line. WHAT is panic,
- * hang (interrupts off) or null (a NULL pointer read); STAGE is early
+ * hang (interrupts off), nmi (hang in an NMI handler, from STAGE irq on) or null
+ * (a NULL pointer read); STAGE is early
  * (setup_arch, no exception handlers but the first ones), irq (init_IRQ),
  * timer (before the clock event device), initcall, or late.
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/smp.h>
 #include <linux/string.h>
+#include <asm/apic.h>
+#include <asm/nmi.h>
 #include <asm/processor.h>
 
 #include "twinos.h"
 
 static char fault[16] __initdata;
+
+static int hang_in_nmi(unsigned int type, struct pt_regs *regs)
+{
+	pr_emerg("hangs in an NMI handler\n");
+	for (;;)
+		cpu_relax();
+	return NMI_HANDLED;
+}
 
 void __init twinos_fault_at(const char *stage)
 {
@@ -29,6 +41,9 @@ void __init twinos_fault_at(const char *stage)
 		for (;;)
 			cpu_relax();
 	}
+	if (!strncmp(fault, "nmi@", 4) &&
+	    !register_nmi_handler(NMI_LOCAL, hang_in_nmi, NMI_FLAG_FIRST, "twinos_fault"))
+		__apic_send_IPI(raw_smp_processor_id(), NMI_VECTOR);
 	if (!strncmp(fault, "null@", 5))
 		READ_ONCE(*(int *)8UL);
 }

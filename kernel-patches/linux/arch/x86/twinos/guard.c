@@ -170,8 +170,9 @@ asmlinkage void twinos_early_nmi(void);
 /**
  * twinos_guard_early() - coexisting OS: answer the guard from now on
  *
- * Until the kernel installs its own exception gates the NMI goes to a handler
- * that needs no stack but its own frame; early_fixup_exception() ignores it.
+ * The kernel's own exception gates come long before its interrupts, so the
+ * handler is there from the beginning. Until they are installed the NMI goes to
+ * one that needs no stack but its own frame; early_fixup_exception() ignores it.
  */
 void __init twinos_guard_early(void)
 {
@@ -181,11 +182,6 @@ void __init twinos_guard_early(void)
 	store_idt(&idt);
 	pack_gate(&nmi, GATE_INTERRUPT, (unsigned long)twinos_early_nmi, 0, 0, __KERNEL_CS);
 	memcpy((gate_desc *)idt.address + X86_TRAP_NMI, &nmi, sizeof(nmi));
-}
-
-/** twinos_guard_nmi_init() - coexisting OS: the same with the kernel's own gates */
-void __init twinos_guard_nmi_init(void)
-{
 	if (register_nmi_handler(NMI_UNKNOWN, guard_nmi, 0, "twinos"))
 		pr_warn("no NMI handler: if this OS hangs, the machine does\n");
 }

@@ -12,6 +12,8 @@
 #include <linux/cpu.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
+#include <linux/irq.h>
+#include <linux/irqdesc.h>
 #include <linux/kexec.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
@@ -33,6 +35,20 @@ static void give_pins(struct twinos_os *os)
 {
 	while (os->nr_pins)
 		free_irq(os->pin_irqs[--os->nr_pins], os);
+}
+
+/*
+ * A disabled interrupt may be unmasked all the same until it occurs, but these
+ * pins are no longer for this OS to see.
+ */
+static void mask_pin(unsigned int irq)
+{
+	struct irq_desc *desc = irq_to_desc(irq);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&desc->lock, flags);
+	desc->irq_data.chip->irq_mask(&desc->irq_data);
+	raw_spin_unlock_irqrestore(&desc->lock, flags);
 }
 
 /* A disabled handler on each pin keeps this OS's drivers away from it. */
@@ -57,6 +73,7 @@ static int take_pins(struct twinos_os *os, const struct twinos_share *share)
 			pr_err("interrupt pin %u is in use\n", gsi);
 			goto fail;
 		}
+		mask_pin(irq);
 		os->pin_irqs[os->nr_pins++] = irq;
 	}
 	return 0;

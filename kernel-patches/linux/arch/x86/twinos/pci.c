@@ -463,9 +463,21 @@ int __init twinos_pci_arch_init(void)
 	pci_direct_init(1);
 #ifdef CONFIG_PCI_MMCONFIG
 	if (shared->mmconfig_addr) {
-		pci_mmconfig_add(shared->mmconfig_segment, shared->mmconfig_buses & 0xff,
-				 shared->mmconfig_buses >> 8, shared->mmconfig_addr);
-		pci_mmcfg_arch_init();
+		unsigned int i;
+		u8 first = U8_MAX, last = 0;
+
+		/* Only the buses of the share: each takes a megabyte to map. */
+		for (i = 0; i < nr_functions; i++) {
+			first = min(first, functions[i].at.bus);
+			last = max(last, functions[i].at.bus);
+		}
+		first = max_t(u8, first, shared->mmconfig_buses & 0xff);
+		last = min_t(u8, last, shared->mmconfig_buses >> 8);
+		if (first <= last) {
+			pci_mmconfig_add(shared->mmconfig_segment, first, last,
+					 shared->mmconfig_addr);
+			pci_mmcfg_arch_init();
+		}
 	}
 #endif
 	/* Memory-mapped access needs no lock against the other kernels. */

@@ -163,6 +163,10 @@ void twinos_request(const struct twinos_os *os, enum twinos_request request);
 int twinos_stop(struct twinos_os *os);
 int twinos_kill(struct twinos_os *os);
 
+/* kernel/rcu/update.c; exported, but declared in kernel/rcu/rcu.h alone. */
+void rcu_expedite_gp(void);
+void rcu_unexpedite_gp(void);
+
 /* move.c */
 int twinos_move(struct twinos_os *os, unsigned int cpu);
 void twinos_coexisting_interrupt(void);
@@ -187,7 +191,6 @@ void twinos_pci_set_share(const struct twinos_share *share);
 void twinos_guard_arm(void);
 void twinos_guard_disarm(void);
 void twinos_guard_early(void);
-void twinos_guard_nmi_init(void);
 
 /* fault.c */
 #ifdef CONFIG_TWINOS_FAULTS
