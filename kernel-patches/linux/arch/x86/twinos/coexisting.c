@@ -9,6 +9,7 @@
  */
 #include <linux/acpi.h>
 #include <linux/console.h>
+#include <linux/cpuidle.h>
 #include <linux/kernel.h>
 #include <linux/kexec.h>
 #include <linux/nmi.h>
@@ -77,8 +78,10 @@ static void end_power_off(void)
 	end_os(TWINOS_STOPPED, "power-off");
 }
 
+/* Only kexec calls it by itself: the next kernel would know of no share. */
 static void end_shutdown(void)
 {
+	end_os(TWINOS_STOPPED, "kexec");
 }
 
 #ifdef CONFIG_CRASH_DUMP
@@ -158,7 +161,8 @@ static u32 (*lapic_read)(u32 reg) __ro_after_init;
 static void shared_lapic_write(u32 reg, u32 value)
 {
 	if (twinos_dedicated()) {
-		lapic_write(reg, value);
+		/* The machine's NMI line is the leading OS's. */
+		lapic_write(reg, reg == APIC_LVT1 ? value | APIC_LVT_MASKED : value);
 		return;
 	}
 	switch (reg) {
@@ -345,6 +349,14 @@ static void __init set_platform(void)
 	setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
 	/* Memory types are as the leading OS has set them, on every CPU. */
 	setup_clear_cpu_cap(X86_FEATURE_MTRR);
+	/* In VMX operation, or with SVM's GIF clear, a CPU does not take an INIT. */
+	setup_clear_cpu_cap(X86_FEATURE_VMX);
+	setup_clear_cpu_cap(X86_FEATURE_SVM);
+	/* Cache and bandwidth allocation is the whole package's. */
+	setup_clear_cpu_cap(X86_FEATURE_RDT_A);
+	setup_clear_cpu_cap(X86_FEATURE_CQM_LLC);
+	/* twinos_idle() must see every idle moment. */
+	disable_cpuidle();
 	/* Performance counters and their NMI stay with the leading OS. */
 	setup_clear_cpu_cap(X86_FEATURE_ARCH_PERFMON);
 	setup_clear_cpu_cap(X86_FEATURE_PERFCTR_CORE);

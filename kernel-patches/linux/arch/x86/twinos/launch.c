@@ -12,6 +12,7 @@
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
 #include <linux/reboot.h>
+#include <linux/suspend.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/workqueue.h>
@@ -156,10 +157,33 @@ static int leading_ends(struct notifier_block *nb, unsigned long event, void *cm
 
 static struct notifier_block leading_ends_block = { .notifier_call = leading_ends };
 
+/* Nobody could put the devices and CPUs of another kernel to sleep. */
+static int leading_sleeps(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	struct twinos_os *os;
+	int ret = NOTIFY_DONE;
+
+	if (event != PM_SUSPEND_PREPARE && event != PM_HIBERNATION_PREPARE)
+		return NOTIFY_DONE;
+	mutex_lock(&twinos_mutex);
+	list_for_each_entry(os, &twinos_oses, list)
+		if (os->running) {
+			pr_err("coexisting OS %u is running; stop it before this one sleeps\n",
+			       os->id);
+			ret = NOTIFY_BAD;
+		}
+	mutex_unlock(&twinos_mutex);
+	return ret;
+}
+
+static struct notifier_block leading_sleeps_block = { .notifier_call = leading_sleeps };
+
 static int __init watch_our_end(void)
 {
-	if (!twinos_off && twinos_role == TWINOS_LEADING)
+	if (!twinos_off && twinos_role == TWINOS_LEADING) {
 		register_reboot_notifier(&leading_ends_block);
+		register_pm_notifier(&leading_sleeps_block);
+	}
 	return 0;
 }
 late_initcall(watch_our_end);

@@ -51,6 +51,7 @@ static struct {
 	u64 dr[4];
 	u64 dr6;
 	u64 xcr0;
+	u64 xfd;
 	u64 spec_ctrl;
 	u64 boot_msr[ARRAY_SIZE(boot_msrs)];
 	struct desc_ptr gdt;
@@ -224,6 +225,8 @@ static __always_inline void save_extended_state(void)
 		return;
 	}
 	cpu_state.xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (cpu_feature_enabled(X86_FEATURE_XFD))
+		cpu_state.xfd = __rdmsr(MSR_IA32_XFD);
 	if (cpu_feature_enabled(X86_FEATURE_XSAVES))
 		asm volatile("xsaves64 %0" : "+m" (xsave_area) : "a" (-1), "d" (-1));
 	else
@@ -239,6 +242,9 @@ static __always_inline void load_extended_state(void)
 	}
 	if (unlikely(xgetbv(XCR_XFEATURE_ENABLED_MASK) != cpu_state.xcr0))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, cpu_state.xcr0);
+	/* Before the state, which it decides how to load (Intel SDM 1, 13.14). */
+	if (cpu_feature_enabled(X86_FEATURE_XFD))
+		native_wrmsr(MSR_IA32_XFD, (u32)cpu_state.xfd, (u32)(cpu_state.xfd >> 32));
 	if (cpu_feature_enabled(X86_FEATURE_XSAVES))
 		asm volatile("xrstors64 %0" : : "m" (xsave_area), "a" (-1), "d" (-1));
 	else
