@@ -42,7 +42,7 @@
 #define TWINOS_REBOOT_UNLOAD	0x54570055	/* forget it, give its devices back */
 #define TWINOS_REBOOT_STOP	0x54570053	/* ask it to shut down; does not wait */
 #define TWINOS_REBOOT_KILL	0x5457004b	/* end it without asking */
-#define TWINOS_REBOOT_MOVE	0x5457004d	/* let it go on on another CPU */
+#define TWINOS_REBOOT_MOVE	0x5457004d	/* let it continue on another CPU */
 
 /* ELF note of an aware kernel: name "TwinOS", type 1, a __u32 ABI version. */
 #define TWINOS_NOTE_NAME	"TwinOS"

@@ -50,6 +50,7 @@ void twinos_lock(enum twinos_lock lock)
 /** twinos_unlock() - the counterpart of twinos_lock() */
 void twinos_unlock(enum twinos_lock lock)
 {
+	/* Pairs with the acquire in twinos_lock(). */
 	smp_store_release(&twinos_common->lock[lock], 0);
 }
 

@@ -31,16 +31,16 @@ static struct cpumask lent;
  * purgatory, or where it was parked. Inline, so that objtool sees that it does
  * not return.
  */
-static __always_inline void __noreturn enter(struct twinos_shared *shared)
+static __always_inline void __noreturn continue_in(struct twinos_shared *shared)
 {
 	native_set_debugreg(7, 0x400);
 	/* The slot may have been another window's when this CPU saw it last. */
 	__flush_tlb_all();
 	asm volatile(ANNOTATE_RETPOLINE_SAFE
-		     "call *%[enter]"
+		     "call *%[code]"
 		     : ASM_CALL_CONSTRAINT
 		     : "S" (&shared->side[TWINOS_COEXISTING].transit),
-		       [enter] "r" ((unsigned long)shared + TWINOS_TRANSIT_OFFSET -
+		       [code] "r" ((unsigned long)shared + TWINOS_TRANSIT_OFFSET -
 				    TWINOS_SHARED_OFFSET +
 				    (twinos_enter_start - twinos_transit_start))
 		     : "memory");
@@ -99,7 +99,7 @@ static void play_dead_or_enter(void)
 	drop_pending_interrupts();
 	if (!os->shared->enter_tsc)
 		os->shared->enter_tsc = rdtsc();
-	enter(os->shared);
+	continue_in(os->shared);
 }
 
 /* To a CPU that is not this OS's. */

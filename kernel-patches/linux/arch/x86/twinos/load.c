@@ -212,19 +212,29 @@ static int check_segments(const struct kexec_segment *segments, unsigned long nr
 	return 0;
 }
 
+/* Between two pieces this OS may do something else. */
+#define COPY_PIECE	SZ_64K
+
 static int copy_segment(const struct kexec_segment *s)
 {
 	u8 *to = memremap(s->mem, s->memsz, MEMREMAP_WB);
+	size_t done, piece;
 	int err = 0;
 
 	if (!to)
 		return -ENOMEM;
-	if (copy_from_user(to, s->buf, s->bufsz))
-		err = -EFAULT;
-	else
-		memset(to + s->bufsz, 0, s->memsz - s->bufsz);
+	for (done = 0; done < s->memsz && !err; done += piece) {
+		if (done < s->bufsz) {
+			piece = min_t(size_t, s->bufsz - done, COPY_PIECE);
+			if (copy_from_user(to + done, s->buf + done, piece))
+				err = -EFAULT;
+		} else {
+			piece = min_t(size_t, s->memsz - done, COPY_PIECE);
+			memset(to + done, 0, piece);
+		}
+		cond_resched();
+	}
 	memunmap(to);
-	cond_resched();
 	return err;
 }
 
@@ -345,8 +355,10 @@ static int load(unsigned long entry, const struct kexec_segment *segments,
 	os->loaded = false;
 	for (i = 0; i < nr && !err; i++)
 		err = copy_segment(&segments[i]);
-	if (err)
+	if (err) {
+		unload(os);
 		goto out;
+	}
 	os->share = *share;
 	os->mode = share->nr_cpus ? TWINOS_DEDICATED : TWINOS_TIME_SHARED;
 	os->entry = entry;

@@ -294,7 +294,7 @@ static int to_another_cpu(struct twinos_os *os, unsigned int cpu)
 }
 
 /**
- * twinos_move() - let a running OS go on on another CPU
+ * twinos_move() - let a running OS continue on another CPU
  * @os: with one CPU
  * @cpu: of this OS, online; 0 to share that one
  *

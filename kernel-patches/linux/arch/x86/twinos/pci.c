@@ -24,9 +24,14 @@ static struct function {
 static unsigned int nr_functions;	/* entries ever in use */
 static const struct pci_raw_ops *conf_ops, *ext_ops;
 
-#define for_each_function_of(f, id)						\
-	for (f = functions; f < functions + nr_functions; f++)			\
-		if (f->owner == (id))
+/* The first function of an OS behind @f, from the beginning for NULL. */
+static struct function *next_function(struct function *f, u32 owner)
+{
+	for (f = f ? f + 1 : functions; f < functions + nr_functions; f++)
+		if (f->owner == owner)
+			return f;
+	return NULL;
+}
 
 static struct function *find_function(unsigned int domain, unsigned int bus,
 				      unsigned int devfn)
@@ -194,7 +199,7 @@ void twinos_pci_quiesce(u32 owner)
 	struct function *f;
 	int pos, n;
 
-	for_each_function_of(f, owner) {
+	for (f = next_function(NULL, owner); f; f = next_function(f, owner)) {
 		raw_write(f, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
 		pos = raw_find_capability(f, PCI_CAP_ID_MSIX);
 		if (pos)
@@ -203,7 +208,7 @@ void twinos_pci_quiesce(u32 owner)
 		if (pos)
 			raw_write(f, pos + PCI_MSI_FLAGS, 2, 0);
 	}
-	for_each_function_of(f, owner) {
+	for (f = next_function(NULL, owner); f; f = next_function(f, owner)) {
 		for (n = 0; n < PCI_STD_NUM_BARS; n++)
 			f->bar_values[n] = raw_read(f, PCI_BASE_ADDRESS_0 + 4 * n, 4);
 		f->reset = begin_reset(f);
@@ -212,7 +217,7 @@ void twinos_pci_quiesce(u32 owner)
 	if (!wait)
 		return;
 	msleep(100);	/* PCI Express Base Specification 6.6.2; AF: the same */
-	for_each_function_of(f, owner)
+	for (f = next_function(NULL, owner); f; f = next_function(f, owner))
 		for (n = 0; f->reset && n < PCI_STD_NUM_BARS; n++)
 			raw_write(f, PCI_BASE_ADDRESS_0 + 4 * n, 4, f->bar_values[n]);
 }
@@ -360,7 +365,7 @@ static void return_marked(void)
 	struct function *f;
 	int n;
 
-	for_each_function_of(f, U32_MAX) {
+	for (f = next_function(NULL, U32_MAX); f; f = next_function(f, U32_MAX)) {
 		struct pci_dev *pdev;
 
 		f->owner = 0;
@@ -405,7 +410,7 @@ int twinos_pci_take(const struct twinos_share *share)
 
 	pci_lock_rescan_remove();
 	install_filter();
-	for_each_function_of(f, share->id)
+	for (f = next_function(NULL, share->id); f; f = next_function(f, share->id))
 		if (!in_share(f, share)) {
 			f->owner = U32_MAX;
 			give = true;
@@ -426,7 +431,7 @@ void twinos_pci_give_back(u32 owner)
 	bool give = false;
 
 	pci_lock_rescan_remove();
-	for_each_function_of(f, owner) {
+	for (f = next_function(NULL, owner); f; f = next_function(f, owner)) {
 		f->owner = U32_MAX;
 		give = true;
 	}

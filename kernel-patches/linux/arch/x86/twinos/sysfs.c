@@ -58,8 +58,9 @@ static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr, c
  * held; so they must not wait for the mutex. restart_syscall() lets them come
  * again.
  */
-static ssize_t show_locked(struct kobject *kobj, char *buf,
-			   ssize_t (*show)(const struct twinos_os *os, char *buf))
+typedef ssize_t (*show_fn)(const struct twinos_os *os, char *buf);
+
+static ssize_t show_locked(struct kobject *kobj, char *buf, show_fn show)
 {
 	ssize_t n;
 

@@ -200,11 +200,12 @@ static inline void twinos_fault_at(const char *stage) { }
 #endif
 
 /* leading.c */
-bool twinos_window_free(u64 start, u64 size);
 struct twinos_window {
 	u64 start, size;
 	u64 low_start, low_size;
 };
+
+bool twinos_window_free(u64 start, u64 size);
 extern struct twinos_window twinos_windows[];
 extern unsigned int twinos_nr_windows;
 extern bool twinos_off;
