@@ -49,16 +49,19 @@ static void *reader(void *argument)
 int main(int argc, char **argv)
 {
 	uint64_t *pages, end, round = 0, reads = 0;
+	long cpus = 0, numbers[64], cpu, i;
 	pthread_t threads[64];
-	long cpus, i;
+	cpu_set_t set;
 	void *result;
 	int file;
 
 	if (argc != 2)
 		usage("SECONDS");
-	cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	if (cpus < 1 || cpus > 64)
-		failed("%ld CPUs", cpus);
+	if (sched_getaffinity(0, sizeof(set), &set))
+		failed("sched_getaffinity: %s", strerror(errno));
+	for (cpu = 0; cpu < CPU_SETSIZE && cpus < 64; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			numbers[cpus++] = cpu;
 	file = memfd_create("pages", 0);
 	if (file < 0 || ftruncate(file, PAGES * PAGE))
 		failed("memfd: %s", strerror(errno));
@@ -67,13 +70,13 @@ int main(int argc, char **argv)
 	if (pages == MAP_FAILED || shown == MAP_FAILED)
 		failed("mmap: %s", strerror(errno));
 	for (i = 0; i < cpus; i++)
-		if (pthread_create(&threads[i], NULL, reader, (void *)i))
+		if (pthread_create(&threads[i], NULL, reader, (void *)numbers[i]))
 			failed("cannot create thread %ld", i);
 
 	end = nanoseconds(CLOCK_MONOTONIC) + number(argv[1]) * 1000000000ull;
 	while (nanoseconds(CLOCK_MONOTONIC) < end) {
 		round++;
-		go_to(round % cpus);
+		go_to(numbers[round % cpus]);
 		pages[round % PAGES * PAGE / sizeof(*pages)] = round;
 		if (mmap((void *)shown, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, file,
 			 round % PAGES * PAGE) != (void *)shown)
