@@ -225,14 +225,22 @@ int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu)
 	return err;
 }
 
-/** twinos_reclaim_cpu() - bring a CPU online that has been lent */
+/**
+ * twinos_reclaim_cpu() - bring a CPU online that has been lent
+ *
+ * Its TSC was compared with the others when it was online for the first time,
+ * and nobody has written it since; another comparison would keep two CPUs for
+ * milliseconds with interrupts off.
+ */
 void twinos_reclaim_cpu(unsigned int cpu)
 {
-	int err;
+	int reliable = tsc_clocksource_reliable, err;
 
 	if (!cpumask_test_and_clear_cpu(cpu, &lent))
 		return;
+	tsc_clocksource_reliable = 1;
 	err = add_cpu(cpu);
+	tsc_clocksource_reliable = reliable;
 	if (err)
 		pr_err("CPU %u is back, but cannot be brought online (%d)\n", cpu, err);
 }
