@@ -251,10 +251,13 @@ static void __init init_irq(void)
 	twinos_yield_early();
 }
 
-/* Only the serial ports whose pins are in the share. */
+/*
+ * Only the serial ports whose pins are in the share; the third and fourth have
+ * the pins of the first two, and may be the leading OS's.
+ */
 static void serial_fixup(int port, struct uart_port *up, u32 *capabilities)
 {
-	if (!owns_pin(up->irq))
+	if (!owns_pin(up->irq) || port > 1)
 		up->iobase = 0;
 }
 
