@@ -11,6 +11,9 @@
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/irq.h>
+#include <linux/irqdesc.h>
+#include <linux/irqnr.h>
 #include <linux/kernel.h>
 #include <linux/smp.h>
 #include <linux/workqueue.h>
@@ -186,6 +189,40 @@ int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *sha
 }
 
 /*
+ * Does no interrupt of this OS go to @cpu? Those of a queue that ends with the
+ * CPU do not count, nor do pins that are only held for another OS.
+ */
+static bool no_interrupts(unsigned int cpu)
+{
+	struct irq_desc *desc;
+	unsigned int irq;
+
+	for_each_irq_desc(irq, desc) {
+		struct irq_data *data = irq_desc_get_irq_data(desc);
+
+		if (desc->action && irqd_is_activated(data) && !irqd_irq_disabled(data) &&
+		    !irqd_affinity_is_managed(data) &&
+		    cpumask_test_cpu(cpu, irq_data_get_effective_affinity_mask(data)))
+			return false;
+	}
+	return true;
+}
+
+/* The CPU that goes offline had no interrupts a millisecond ago. */
+static bool quiet;
+
+/**
+ * twinos_quiet_cpu() - is nothing on its way to this CPU, which goes offline?
+ *
+ * From fixup_irqs(), once the CPU's interrupts have been moved away: all CPUs
+ * stopped, interrupts off.
+ */
+bool twinos_quiet_cpu(void)
+{
+	return quiet && cpumask_test_cpu(smp_processor_id(), &lent);
+}
+
+/*
  * A lent CPU is one that has not been booted for this OS: so no interrupt is
  * broadcast to all CPUs of the machine any more, see apic_smt_update().
  */
@@ -193,19 +230,23 @@ static int lend(unsigned int cpu)
 {
 	int err;
 
+	quiet = no_interrupts(cpu);
+	if (quiet)
+		usleep_range(1000, 1100);
 	cpumask_clear_cpu(cpu, &cpus_booted_once_mask);
 	apic_smt_update();
+	cpumask_set_cpu(cpu, &lent);	/* before another OS can be on it */
 	/* Going offline waits for RCU, most of the time that a launch takes. */
 	rcu_expedite_gp();
 	err = remove_cpu(cpu);
 	rcu_unexpedite_gp();
 	if (err) {
+		cpumask_clear_cpu(cpu, &lent);
 		cpumask_set_cpu(cpu, &cpus_booted_once_mask);
 		apic_smt_update();
 		pr_err("CPU %u cannot be taken offline (%d)\n", cpu, err);
 		return -ECANCELED;
 	}
-	cpumask_set_cpu(cpu, &lent);
 	return 0;
 }
 

@@ -50,13 +50,21 @@ static bool visible(unsigned int domain, unsigned int bus, unsigned int devfn)
 	return !find_function(domain, bus, devfn) == (twinos_role == TWINOS_LEADING);
 }
 
-/* Ports 0xcf8 and 0xcfc: an address and a data register for the whole machine. */
-static int locked_read(unsigned int domain, unsigned int bus, unsigned int devfn,
-		       int reg, int len, u32 *val)
+/*
+ * Ports 0xcf8 and 0xcfc are an address and a data register for the whole
+ * machine: locked, and only used where memory-mapped access does not reach. A
+ * kernel that begins to boot uses them before it knows that it is not alone.
+ */
+static int any_read(unsigned int domain, unsigned int bus, unsigned int devfn,
+		    int reg, int len, u32 *val)
 {
 	unsigned long flags;
 	int err;
 
+	if (ext_ops && !ext_ops->read(domain, bus, devfn, reg, len, val))
+		return 0;
+	if (!conf_ops)
+		return -EINVAL;
 	local_irq_save(flags);
 	twinos_lock(TWINOS_LOCK_PCI);
 	err = conf_ops->read(domain, bus, devfn, reg, len, val);
@@ -65,12 +73,16 @@ static int locked_read(unsigned int domain, unsigned int bus, unsigned int devfn
 	return err;
 }
 
-static int locked_write(unsigned int domain, unsigned int bus, unsigned int devfn,
-			int reg, int len, u32 val)
+static int any_write(unsigned int domain, unsigned int bus, unsigned int devfn,
+		     int reg, int len, u32 val)
 {
 	unsigned long flags;
 	int err;
 
+	if (ext_ops && !ext_ops->write(domain, bus, devfn, reg, len, val))
+		return 0;
+	if (!conf_ops)
+		return -EINVAL;
 	local_irq_save(flags);
 	twinos_lock(TWINOS_LOCK_PCI);
 	err = conf_ops->write(domain, bus, devfn, reg, len, val);
@@ -83,7 +95,7 @@ static int conf_read(unsigned int domain, unsigned int bus, unsigned int devfn,
 		     int reg, int len, u32 *val)
 {
 	if (visible(domain, bus, devfn))
-		return locked_read(domain, bus, devfn, reg, len, val);
+		return any_read(domain, bus, devfn, reg, len, val);
 	*val = U32_MAX;
 	return 0;
 }
@@ -92,7 +104,7 @@ static int conf_write(unsigned int domain, unsigned int bus, unsigned int devfn,
 		      int reg, int len, u32 val)
 {
 	return visible(domain, bus, devfn) ?
-	       locked_write(domain, bus, devfn, reg, len, val) : 0;
+	       any_write(domain, bus, devfn, reg, len, val) : 0;
 }
 
 static int ext_read(unsigned int domain, unsigned int bus, unsigned int devfn,
@@ -138,19 +150,13 @@ static u32 raw_read(const struct function *f, int reg, int len)
 {
 	u32 val = U32_MAX;
 
-	if (ext_ops)
-		ext_ops->read(f->at.domain, f->at.bus, f->at.devfn, reg, len, &val);
-	else
-		locked_read(f->at.domain, f->at.bus, f->at.devfn, reg, len, &val);
+	any_read(f->at.domain, f->at.bus, f->at.devfn, reg, len, &val);
 	return val;
 }
 
 static void raw_write(const struct function *f, int reg, int len, u32 val)
 {
-	if (ext_ops)
-		ext_ops->write(f->at.domain, f->at.bus, f->at.devfn, reg, len, val);
-	else
-		locked_write(f->at.domain, f->at.bus, f->at.devfn, reg, len, val);
+	any_write(f->at.domain, f->at.bus, f->at.devfn, reg, len, val);
 }
 
 static int raw_find_capability(const struct function *f, u8 cap)
@@ -485,9 +491,6 @@ int __init twinos_pci_arch_init(void)
 		}
 	}
 #endif
-	/* Memory-mapped access needs no lock against the other kernels. */
-	if (raw_pci_ext_ops)
-		raw_pci_ops = raw_pci_ext_ops;
 	install_filter();
 	pcibios_enable_irq = no_intx;
 	return 0;
