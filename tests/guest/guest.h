@@ -150,20 +150,40 @@ static UNUSED uint64_t nanoseconds(clockid_t clock)
 }
 
 /*
- * TSC ticks per millisecond: what the kernel says, or else what 100 ms of the
- * monotonic clock say.
+ * TSC and monotonic clock of one moment: of some tries the one that took the
+ * fewest ticks, so that a moment in which something else ran does not count.
+ */
+static UNUSED void moment(uint64_t *ticks, uint64_t *nsec)
+{
+	uint64_t before, after, now, shortest = UINT64_MAX;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		before = tsc();
+		now = nanoseconds(CLOCK_MONOTONIC);
+		after = tsc();
+		if (after - before >= shortest)
+			continue;
+		shortest = after - before;
+		*ticks = before + shortest / 2;
+		*nsec = now;
+	}
+}
+
+/*
+ * TSC ticks per millisecond: what the kernel says, or else what 100 ms or more
+ * of the monotonic clock say.
  */
 static UNUSED uint64_t tsc_khz(void)
 {
-	uint64_t khz = 0, start, ticks;
+	uint64_t khz = 0, ticks, nsec, ticks_end, nsec_end;
 
 	if (statistic("tsc_khz", &khz) && khz)
 		return khz;
-	start = nanoseconds(CLOCK_MONOTONIC);
-	ticks = tsc();
-	while (nanoseconds(CLOCK_MONOTONIC) - start < 100000000)
-		;
-	return (tsc() - ticks) / 100;
+	moment(&ticks, &nsec);
+	usleep(100000);
+	moment(&ticks_end, &nsec_end);
+	return (ticks_end - ticks) * 1000000 / (nsec_end - nsec);
 }
 
 #endif /* TWINOS_GUEST_H */
