@@ -7,13 +7,13 @@
  * and SIPI. Bringing a CPU online again begins with an INIT, which works
  * whatever it was doing.
  */
+#include <linux/bitmap.h>
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
-#include <linux/irqnr.h>
 #include <linux/kernel.h>
 #include <linux/smp.h>
 #include <linux/workqueue.h>
@@ -90,15 +90,77 @@ static void drop_pending_interrupts(void)
 	native_load_idt(&idt);
 }
 
+/*
+ * A CPU that goes offline waits a millisecond for interrupts that were on their way
+ * when they were moved to other CPUs, and all these CPUs stand still meanwhile. One
+ * that is lent does so when it is dead and the others go on again. What it finds
+ * is raised once more, where it belongs now, by the CPU that lends it.
+ */
+static int moved_irqs[NR_VECTORS];	/* Linux's numbers, by vector; -1: none */
+static DECLARE_BITMAP(late_vectors, NR_VECTORS);
+static bool late_known;
+
+/**
+ * twinos_wait_later() - is the wait for late interrupts done by a dead CPU?
+ *
+ * From fixup_irqs(), on the CPU that goes offline, when its interrupts have been
+ * moved away but its vector_irq[] still tells which they were: all CPUs stopped,
+ * interrupts off.
+ */
+bool twinos_wait_later(void)
+{
+	unsigned int vector;
+
+	if (!cpumask_test_cpu(smp_processor_id(), &lent))
+		return false;
+	for (vector = 0; vector < NR_VECTORS; vector++) {
+		struct irq_desc *desc = __this_cpu_read(vector_irq[vector]);
+
+		moved_irqs[vector] = IS_ERR_OR_NULL(desc) ? -1 : irq_desc_get_irq(desc);
+	}
+	return true;
+}
+
+/* As native_cpu_disable(), but a lent CPU's APIC still takes interrupts. */
+static int cpu_disable(void)
+{
+	int err;
+
+	if (!cpumask_test_cpu(smp_processor_id(), &lent))
+		return native_cpu_disable();
+	err = lapic_can_unplug_cpu();
+	if (!err)
+		cpu_disable_common();
+	return err;
+}
+
+static void note_late_interrupts(void)
+{
+	unsigned int vector;
+
+	twinos_fault_late_irqs(moved_irqs);
+	mdelay(1);
+	bitmap_zero(late_vectors, NR_VECTORS);
+	for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++)
+		if (moved_irqs[vector] >= 0 && is_vector_pending(vector) &&
+		    __this_cpu_read(vector_irq[vector]) != VECTOR_RETRIGGERED)
+			__set_bit(vector, late_vectors);
+	apic_soft_disable();
+	smp_store_release(&late_known, true);
+}
+
 static void play_dead_or_enter(void)
 {
 	struct twinos_os *os = this_cpu_read(enters);
 
-	if (!os) {
+	if (!cpumask_test_cpu(smp_processor_id(), &lent)) {
 		native_play_dead();
 		return;
 	}
 	play_dead_common();
+	note_late_interrupts();
+	while (!os)	/* until the coexisting OS starts it by an INIT */
+		native_halt();
 	drop_pending_interrupts();
 	if (!os->shared->enter_tsc)
 		os->shared->enter_tsc = rdtsc();
@@ -141,6 +203,7 @@ static int __init dedicated_init(void)
 	if (twinos_off || twinos_role != TWINOS_LEADING)
 		return 0;
 	make_drop_idt();
+	smp_ops.cpu_disable = cpu_disable;
 	smp_ops.play_dead = play_dead_or_enter;
 	x86_platform_ipi_callback = twinos_interrupt;
 	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "x86/twinos:prepare",
@@ -188,38 +251,29 @@ int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *sha
 	return 0;
 }
 
-/*
- * Does no interrupt of this OS go to @cpu? Those of a queue that ends with the
- * CPU do not count, nor do pins that are only held for another OS.
- */
-static bool no_interrupts(unsigned int cpu)
+/* Interrupts that the lent CPU found pending when nobody took them any more. */
+static void raise_late_interrupts(void)
 {
-	struct irq_desc *desc;
-	unsigned int irq;
+	unsigned int vector;
 
-	for_each_irq_desc(irq, desc) {
-		struct irq_data *data = irq_desc_get_irq_data(desc);
+	while (!smp_load_acquire(&late_known))
+		fsleep(100);
+	irq_lock_sparse();
+	for_each_set_bit(vector, late_vectors, NR_VECTORS) {
+		struct irq_desc *desc = irq_to_desc(moved_irqs[vector]);
+		struct irq_data *data;
+		struct irq_chip *chip;
 
-		if (desc->action && irqd_is_activated(data) && !irqd_irq_disabled(data) &&
-		    !irqd_affinity_is_managed(data) &&
-		    cpumask_test_cpu(cpu, irq_data_get_effective_affinity_mask(data)))
-			return false;
+		if (!desc)
+			continue;
+		raw_spin_lock_irq(&desc->lock);
+		data = irq_desc_get_irq_data(desc);
+		chip = irq_data_get_irq_chip(data);
+		if (desc->action && irqd_is_activated(data) && chip->irq_retrigger)
+			chip->irq_retrigger(data);
+		raw_spin_unlock_irq(&desc->lock);
 	}
-	return true;
-}
-
-/* The CPU that goes offline had no interrupts a millisecond ago. */
-static bool quiet;
-
-/**
- * twinos_quiet_cpu() - is nothing on its way to this CPU, which goes offline?
- *
- * From fixup_irqs(), once the CPU's interrupts have been moved away: all CPUs
- * stopped, interrupts off.
- */
-bool twinos_quiet_cpu(void)
-{
-	return quiet && cpumask_test_cpu(smp_processor_id(), &lent);
+	irq_unlock_sparse();
 }
 
 /*
@@ -230,9 +284,7 @@ static int lend(unsigned int cpu)
 {
 	int err;
 
-	quiet = no_interrupts(cpu);
-	if (quiet)
-		usleep_range(1000, 1100);
+	late_known = false;
 	cpumask_clear_cpu(cpu, &cpus_booted_once_mask);
 	apic_smt_update();
 	cpumask_set_cpu(cpu, &lent);	/* before another OS can be on it */
@@ -247,6 +299,7 @@ static int lend(unsigned int cpu)
 		pr_err("CPU %u cannot be taken offline (%d)\n", cpu, err);
 		return -ECANCELED;
 	}
+	raise_late_interrupts();
 	return 0;
 }
 

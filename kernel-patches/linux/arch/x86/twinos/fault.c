@@ -6,18 +6,24 @@
  * (a NULL pointer read); STAGE is early
  * (setup_arch, no exception handlers but the first ones), irq (init_IRQ),
  * timer (before the clock event device), initcall, or late.
+ *
+ * And one that real machines have by themselves now and then, on the command line
+ * of the leading OS: twinos_fault=late-irq, interrupts that reach a CPU when it
+ * does not take them any more.
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/smp.h>
 #include <linux/string.h>
 #include <asm/apic.h>
+#include <asm/irq_vectors.h>
 #include <asm/nmi.h>
 #include <asm/processor.h>
 
 #include "twinos.h"
 
 static char fault[16] __initdata;
+static bool late_irq __ro_after_init;
 
 static int hang_in_nmi(unsigned int type, struct pt_regs *regs)
 {
@@ -48,9 +54,26 @@ void __init twinos_fault_at(const char *stage)
 		READ_ONCE(*(int *)8UL);
 }
 
+/**
+ * twinos_fault_late_irqs() - interrupts that come when they have been moved
+ * @irqs: Linux's numbers of what this CPU has handled, NR_VECTORS of them, by
+ *	vector; -1: none
+ *
+ * From a CPU that goes offline, dead and with interrupts off, its APIC still on.
+ */
+void twinos_fault_late_irqs(const int *irqs)
+{
+	unsigned int vector;
+
+	for (vector = FIRST_EXTERNAL_VECTOR; late_irq && vector < NR_VECTORS; vector++)
+		if (irqs[vector] >= 0)
+			__apic_send_IPI(smp_processor_id(), vector);
+}
+
 static int __init parse_fault(char *p)
 {
 	strscpy(fault, p ?: "", sizeof(fault));
+	late_irq = !strcmp(fault, "late-irq");
 	twinos_fault_at("early");
 	return 0;
 }

@@ -195,8 +195,10 @@ void twinos_guard_early(void);
 /* fault.c */
 #ifdef CONFIG_TWINOS_FAULTS
 void twinos_fault_at(const char *stage);
+void twinos_fault_late_irqs(const int *irqs);
 #else
 static inline void twinos_fault_at(const char *stage) { }
+static inline void twinos_fault_late_irqs(const int *irqs) { }
 #endif
 
 /* leading.c */
