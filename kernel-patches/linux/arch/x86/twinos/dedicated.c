@@ -146,7 +146,7 @@ static void note_late_interrupts(void)
 		    __this_cpu_read(vector_irq[vector]) != VECTOR_RETRIGGERED)
 			__set_bit(vector, late_vectors);
 	apic_soft_disable();
-	smp_store_release(&late_known, true);
+	smp_store_release(&late_known, true);	/* and with it late_vectors */
 }
 
 static void play_dead_or_enter(void)
@@ -256,7 +256,7 @@ static void raise_late_interrupts(void)
 {
 	unsigned int vector;
 
-	while (!smp_load_acquire(&late_known))
+	while (!smp_load_acquire(&late_known))	/* and with it late_vectors */
 		fsleep(100);
 	irq_lock_sparse();
 	for_each_set_bit(vector, late_vectors, NR_VECTORS) {
