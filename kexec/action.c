@@ -166,8 +166,9 @@ static bool settled(const struct roots *roots, const struct os *os)
 {
 	char directory[300], reason[256];
 
-	if (!os)
-		return true;		/* unloaded already */
+	/* Unloaded, or loaded again already. */
+	if (!os || os->state == TWINOS_EMPTY || os->state == TWINOS_LOADED)
+		return true;
 	if (os_running(os))
 		return false;
 	snprintf(directory, sizeof(directory), "%s/kernel/twinos/os%u", roots->sys, os->id);
@@ -186,8 +187,8 @@ int check_back(const struct roots *roots, const struct os *os)
 	cpu = missing_cpu(roots, os, &list);
 	if (cpu < 0)
 		return 0;
-	return refuse(EIO, "coexisting OS %u has ended, but its CPU %d is not back online; see dmesg",
-		      os->id, cpu);
+	return refuse(EIO, "coexisting OS %u has ended, but its CPU %d is not back online; see dmesg, then try echo 1 >/sys/devices/system/cpu/cpu%d/online",
+		      os->id, cpu, cpu);
 }
 
 /**

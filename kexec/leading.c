@@ -138,7 +138,7 @@ int refuse_reboot(unsigned int command, uint32_t id, int error)
 		if (command == TWINOS_REBOOT_LAUNCH)
 			return refuse(EBUSY, "coexisting OS %u is running already, or another one shares CPU 0; see twinos status",
 				      id);
-		return refuse(EBUSY, "the running kernel cannot %s coexisting OS %u now: another one shares CPU 0, or is being changed; see twinos status",
+		return refuse(EBUSY, "the running kernel cannot %s coexisting OS %u now: another one shares CPU 0; move or stop that one first, see twinos status",
 			      verb(command), id);
 	case EPERM:
 		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT; run kexec as root");

@@ -247,12 +247,27 @@ static bool booted_window(const struct roots *roots, unsigned int nr, struct ran
 	return false;
 }
 
-/* Up to where another OS's window begins. */
-static uint64_t end_before_others(const struct os_list *oses, uint32_t id, uint64_t start,
-				  uint64_t end)
+/* The window of twinos= around an address, and its low slice; false if there is none. */
+static bool booted_window_at(const struct roots *roots, uint64_t address, struct range *window,
+			     struct range *low)
 {
+	unsigned int i;
+
+	for (i = 0; booted_window(roots, i, window, low); i++)
+		if (address >= window->start && address < range_end(window))
+			return true;
+	return false;
+}
+
+/* Up to where its window of twinos= ends, or another OS's begins. */
+static uint64_t end_before_others(const struct roots *roots, const struct os_list *oses,
+				  uint32_t id, uint64_t start, uint64_t end)
+{
+	struct range booted, low;
 	const struct os *os;
 
+	if (booted_window_at(roots, start, &booted, &low) && range_end(&booted) < end)
+		end = range_end(&booted);
 	for (os = next_claim(oses, NULL, id); os; os = next_claim(oses, os, id))
 		if (os->window.size && os->window.start > start && os->window.start < end)
 			end = os->window.start;
@@ -334,16 +349,12 @@ static int find_low(const struct roots *roots, const struct share_options *optio
 {
 	const struct os *owner = NULL;
 	struct range booted, booted_low;
-	unsigned int i;
 
-	*low = (struct range){ 0, 0 };
-	if (options->has_low) {
-		*low = options->low;
+	*low = options->low;
+	if (low->size)
 		return check_memory(oses, "the low slice", low, id);
-	}
-	for (i = 0; booted_window(roots, i, &booted, &booted_low); i++)
-		if (window->start >= booted.start && window->start < range_end(&booted))
-			*low = booted_low;
+	if (!options->has_low && booted_window_at(roots, window->start, &booted, &booted_low))
+		*low = booted_low;
 	if (low->size)
 		owner = memory_owner(oses, low, id, NULL);
 	if (owner)
@@ -363,8 +374,8 @@ static int find_low(const struct roots *roots, const struct share_options *optio
  * find_window() - the window and the low slice of the share, and the OS's number
  * @id: what the user said, 0 for nothing; filled in
  *
- * The window is what the options say, up to the end of free memory if they
- * give no end; or else the first that the running OS withheld with twinos= and
+ * The window is what the options say; if they give no end, up to that of the
+ * window that the running OS withheld there, or of free memory; or else the first that the running OS withheld with twinos= and
  * that no other coexisting OS has. The low slice is what the options say, or
  * what goes with that window.
  */
@@ -397,7 +408,7 @@ int find_window(const struct roots *roots, const struct share_options *options,
 			err = free_run(window->start, firmware, used, &end);
 			if (err)
 				return err;
-			end = end_before_others(oses, *id, window->start, end);
+			end = end_before_others(roots, oses, *id, window->start, end);
 		}
 		window->size = end - window->start;
 	} else {

@@ -159,11 +159,11 @@ int parse_cpus(const char *name, const char *text, uint32_t *cpus, uint32_t *nr)
 			return refuse_list(name, text, form);
 		for (cpu = first; cpu <= last; cpu++) {
 			if (*nr == TWINOS_MAX_CPUS)
-				return refuse(E2BIG, "%s=%s names more than %d CPUs",
+				return refuse(E2BIG, "%s=%s names more than %d CPUs, the most that one OS can have",
 					      name, text, TWINOS_MAX_CPUS);
 			for (i = 0; i < *nr; i++)
 				if (cpus[i] == cpu)
-					return refuse(EINVAL, "%s=%s names CPU %u twice",
+					return refuse(EINVAL, "%s=%s names CPU %u twice; name it once",
 						      name, text, cpus[i]);
 			cpus[(*nr)++] = cpu;
 		}
@@ -171,7 +171,7 @@ int parse_cpus(const char *name, const char *text, uint32_t *cpus, uint32_t *nr)
 	return *s || s[-1] == ',' ? refuse_list(name, text, form) : 0;
 }
 
-/** parse_irqs() - 3,11: interrupt pins; at most TWINOS_MAX_IRQS, none twice */
+/** parse_irqs() - 3,11: interrupt pins of the ISA bus, none twice, hence at most 14 */
 int parse_irqs(const char *name, const char *text, uint32_t *irqs, uint32_t *nr)
 {
 	static const char form[] = "interrupt pins, as in 3,11";
@@ -183,19 +183,18 @@ int parse_irqs(const char *name, const char *text, uint32_t *irqs, uint32_t *nr)
 	do {
 		if (scan(&s, 10, &pin) || (*s && *s != ','))
 			return refuse_list(name, text, form);
-		if (pin >= 1024)
-			return refuse(EINVAL, "%s=%s: there is no interrupt pin above 1023",
+		/* Those above are PCI's INTx, of several devices at once. */
+		if (pin >= 16)
+			return refuse(EINVAL,
+				      "%s=%s: only the ISA interrupt pins, 1 and 3 to 15, can be given away; PCI functions use MSI",
 				      name, text);
 		if (pin == 0 || pin == 2)
 			return refuse(EINVAL,
 				      "%s=%s: pin %u is the running OS's timer; leave it out",
 				      name, text, (unsigned int)pin);
-		if (*nr == TWINOS_MAX_IRQS)
-			return refuse(E2BIG, "%s=%s names more than %d interrupt pins",
-				      name, text, TWINOS_MAX_IRQS);
 		for (i = 0; i < *nr; i++)
 			if (irqs[i] == pin)
-				return refuse(EINVAL, "%s=%s names pin %u twice",
+				return refuse(EINVAL, "%s=%s names pin %u twice; name it once",
 					      name, text, irqs[i]);
 		irqs[(*nr)++] = pin;
 	} while (*s == ',' && *++s);
@@ -239,7 +238,7 @@ int parse_pci(const char *name, const char *text, struct twinos_pci *pci, uint32
 		    *s++ != '.' || scan_hex(&s, 1, &function) || device > 31 || function > 7)
 			return refuse_list(name, text, form);
 		if (*nr == TWINOS_MAX_PCI)
-			return refuse(E2BIG, "%s=%s names more than %d PCI functions",
+			return refuse(E2BIG, "%s=%s names more than %d PCI functions, the most that one OS can have",
 				      name, text, TWINOS_MAX_PCI);
 		p = &pci[*nr];
 		p->domain = domain;
@@ -247,7 +246,7 @@ int parse_pci(const char *name, const char *text, struct twinos_pci *pci, uint32
 		p->devfn = device << 3 | function;
 		for (i = 0; i < *nr; i++)
 			if (!memcmp(&pci[i], p, sizeof(*p)))
-				return refuse(EINVAL, "%s=%s names %04x:%02x:%02x.%x twice",
+				return refuse(EINVAL, "%s=%s names %04x:%02x:%02x.%x twice; name it once",
 					      name, text, domain, bus, device, function);
 		(*nr)++;
 	} while (*s == ',' && *++s);

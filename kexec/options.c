@@ -45,11 +45,13 @@ int share_option(struct share_options *share, const char *name, const char *key,
 	} else if (!strcmp(key, "low")) {
 		if (share->has_low)
 			return 0;
-		err = parse_range(name, text, &share->low);
+		/* Empty: none, whatever the defaults say; likewise below. */
+		err = *text ? parse_range(name, text, &share->low) : 0;
 		if (!err && (share->low.start | share->low.size) & PAGE_MASK)
 			err = refuse(EINVAL, "%s=%s is not aligned; give multiples of 4K",
 				     name, text);
-		if (!err && (share->low.start < 0x1000 || range_end(&share->low) > 0x100000))
+		if (!err && *text &&
+		    (share->low.start < 0x1000 || range_end(&share->low) > 0x100000))
 			err = refuse(EINVAL,
 				     "%s=%s is not low memory; give a range between 4K and 1M",
 				     name, text);
@@ -57,12 +59,11 @@ int share_option(struct share_options *share, const char *name, const char *key,
 	} else if (!strcmp(key, "cpus")) {
 		if (share->has_cpus)
 			return 0;
-		err = parse_cpus(name, text, share->cpus, &share->nr_cpus);
+		err = *text ? parse_cpus(name, text, share->cpus, &share->nr_cpus) : 0;
 		share->has_cpus = !err;
 	} else if (!strcmp(key, "pci")) {
 		if (share->has_pci)
 			return 0;
-		/* An empty list takes the default away. */
 		err = *text ? parse_pci(name, text, share->pci, &share->nr_pci) : 0;
 		share->has_pci = !err;
 	} else if (!strcmp(key, "irq")) {

@@ -67,10 +67,10 @@ static const struct {
 	const char *name, *key;
 	bool may_be_empty;
 } share_keys[] = {
-	{ OPT_TWINOS_CPUS, "--twinos-cpus", "cpus", false },
+	{ OPT_TWINOS_CPUS, "--twinos-cpus", "cpus", true },
 	{ OPT_MEM_MIN, "--mem-min", "mem-min", false },
 	{ OPT_MEM_MAX, "--mem-max", "mem-max", false },
-	{ OPT_TWINOS_LOW, "--twinos-low", "low", false },
+	{ OPT_TWINOS_LOW, "--twinos-low", "low", true },
 	{ OPT_TWINOS_PCI, "--twinos-pci", "pci", true },
 	{ OPT_TWINOS_IRQ, "--twinos-irq", "irq", true },
 };
@@ -119,8 +119,8 @@ void twinos_usage(void)
 	       TIMEOUT_DEFAULT);
 }
 
-/** twinos_requested() - is one of ours among the options? Leaves getopt as it was. */
-bool twinos_requested(int argc, char **argv)
+/* Is any option from first to last given? Leaves getopt as it was. */
+static bool given(int argc, char **argv, int first, int last)
 {
 	bool found = false;
 	int opt;
@@ -128,11 +128,18 @@ bool twinos_requested(int argc, char **argv)
 	opterr = 0;
 	optind = 1;
 	while ((opt = getopt_long(argc, argv, short_options, all_options, NULL)) != -1)
-		if (opt >= OPT_TWINOS && opt < OPT_ARCH_MAX)
-			found = true;
+		found |= opt >= first && opt <= last;
 	opterr = 1;
 	optind = 1;
 	return found;
+}
+
+/** twinos_requested() - is one of ours among the options? Help is upstream's, ours included. */
+bool twinos_requested(int argc, char **argv)
+{
+	return given(argc, argv, OPT_TWINOS, OPT_ARCH_MAX - 1) &&
+	       !given(argc, argv, OPT_HELP, OPT_HELP) &&
+	       !given(argc, argv, OPT_VERSION, OPT_VERSION);
 }
 
 static int set_action(struct command *c, enum action action)
@@ -158,7 +165,7 @@ static int set_share(struct command *c, unsigned int key)
 static int set_string(const char **where, const char *name)
 {
 	if (*where)
-		return refuse(EINVAL, "%s is given twice", name);
+		return refuse(EINVAL, "%s is given twice; give it once", name);
 	*where = optarg;
 	return 0;
 }
@@ -169,9 +176,11 @@ static int set_count(const char *name, uint64_t max, const char *what, unsigned 
 	int err;
 
 	if (*count)
-		return refuse(EINVAL, "%s is given twice", name);
-	err = parse_number(name, optarg, &number);
-	if (!err && (!number || number > max))
+		return refuse(EINVAL, "%s is given twice; give it once", name);
+	/* No address: neither 0x nor K, M, G. */
+	err = optarg[strspn(optarg, "0123456789")] ? -EINVAL :
+	      parse_number(name, optarg, &number);
+	if (err == -EINVAL || (!err && (!number || number > max)))
 		err = refuse(EINVAL, "%s=%s: give a number%s from 1 to %llu", name, optarg, what,
 			     (unsigned long long)max);
 	if (!err)
@@ -179,7 +188,8 @@ static int set_count(const char *name, uint64_t max, const char *what, unsigned 
 	return err;
 }
 
-static int take_option(struct command *c, int opt)
+/* @word is what it was read from, for those that have no name here. */
+static int take_option(struct command *c, int opt, const char *word)
 {
 	struct request *r = &c->request;
 	unsigned int i;
@@ -240,7 +250,8 @@ static int take_option(struct command *c, int opt)
 			      optarg);
 	default:
 		/* The rest concerns upstream's purgatory and firmware tables. */
-		return refuse(EINVAL, "an option that --twinos has no use for is given; see kexec-twinos(8)");
+		return refuse(EINVAL, "%s: --twinos has no use for this option; leave it out, see kexec-twinos(8)",
+			      word);
 	}
 }
 
@@ -299,12 +310,17 @@ static int parse_command(int argc, char **argv, struct command *c)
 	opterr = 0;
 	optind = 1;
 	while ((opt = getopt_long(argc, argv, short_options, all_options, NULL)) != -1) {
-		/* Name what getopt itself has found. */
+		/* Name what getopt itself has found; it may be one letter of several. */
+		if ((opt == '?' || opt == ':') && optopt > ' ' && optopt < 0x7f &&
+		    !strchr(short_options, optopt))
+			return refuse(EINVAL, "-%c is not an option of kexec; see kexec --help",
+				      optopt);
 		if (opt == '?' || opt == ':')
 			return refuse(EINVAL, "%s is not an option of kexec or lacks its value; see kexec --help",
 				      argv[optind - 1]);
 		twinos |= opt == OPT_TWINOS;
-		err = take_option(c, opt);
+		/* Its value may be a word of its own. */
+		err = take_option(c, opt, argv[optind - 1 - (argv[optind - 1] == optarg)]);
 		if (err == -EINVAL && !*refusal())
 			err = refuse(EINVAL, "%s is not understood", argv[optind - 1]);
 		if (err)
@@ -314,23 +330,6 @@ static int parse_command(int argc, char **argv, struct command *c)
 		return check_action(c, optind < argc ? argv[optind] : NULL);
 	c->action = ACTION_LOAD;	/* as upstream */
 	return check_load(c, twinos, argc, argv);
-}
-
-/*
- * Only the kernel knows which pins there are, and EINVAL from it is most often
- * one that is not.
- */
-static int refuse_pins(const struct twinos_share *share)
-{
-	char list[8 * TWINOS_MAX_IRQS] = "";
-	size_t used = 0;
-	uint32_t i;
-
-	for (i = 0; i < share->nr_irqs; i++)
-		used += snprintf(list + used, sizeof(list) - used, "%s%u", i ? "," : "",
-				 share->irqs[i]);
-	return refuse(EINVAL, "the running kernel rejects the share, perhaps there is no interrupt pin among %s; see dmesg",
-		      list);
 }
 
 static int load(const struct request *r)
@@ -343,8 +342,6 @@ static int load(const struct request *r)
 	if (!err)
 		err = twinos_kexec_load(l.placement.purgatory.start + PURGATORY_ENTRY,
 					l.nr_segments, l.segment);
-	if (err == -EINVAL && l.share.share.nr_irqs)
-		err = refuse_pins(&l.share.share);
 	/* Where there are others, the number that it got is needed from now on. */
 	if (!err && !r->id && l.share.share.id != TWINOS_ID_DEFAULT)
 		printf("loaded as coexisting OS %u\n", l.share.share.id);
@@ -455,12 +452,14 @@ int twinos_main(int argc, char **argv)
 	struct command c;
 	int err, exit_status;
 
-	err = parse_command(argc, argv, &c);
-	if (!err && c.action == ACTION_STATUS) {
-		err = status(c.request.id, &exit_status);
-		report(err);
+	/* Whatever is wrong with a question, the answer must not look like a state. */
+	if (given(argc, argv, OPT_STATUS, OPT_STATUS)) {
+		exit_status = STATUS_UNKNOWN;
+		err = parse_command(argc, argv, &c);
+		report(err ? err : status(c.request.id, &exit_status));
 		return exit_status;
 	}
+	err = parse_command(argc, argv, &c);
 	if (!err)
 		err = change(&c);
 	free(c.command_line);

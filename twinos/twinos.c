@@ -612,7 +612,7 @@ int main(int argc, char **argv)
 			continue;
 		if (argc > 2 && !(argc == 3 && i == 2 && !strcmp(argv[i], "--help")))
 			die(EXIT_USAGE, "%s stands alone; see twinos --help", argv[i]);
-		fputs(strcmp(argv[i], "--help") ? "twinos 1.0\n" : help, stdout);
+		fputs(strcmp(argv[i], "--help") ? "twinos " TWINOS_VERSION "\n" : help, stdout);
 		return 0;
 	}
 

@@ -307,6 +307,12 @@ static void is_not_dealt_with(void)
 	replace("sys/devices/system/cpu/online", "0-7");
 }
 
+static void is_loaded_again(void)
+{
+	replace("sys/devices/system/cpu/online", "0-7");
+	replace("sys/kernel/twinos/os2/state", "loaded");
+}
+
 static void goes_on(void)
 {
 }
@@ -323,6 +329,8 @@ static void waits(void **state)
 	assert_string_equal(text, "");
 	assert_int_equal(wait_while(shuts_down, 20, 0, text, sizeof(text)), 0);
 	assert_string_equal(text, "kexec: waiting for coexisting OS 2 to shut down, 20 s at most\n");
+	assert_int_equal(wait_while(is_loaded_again, 20, 5, text, sizeof(text)), 0);
+	assert_string_equal(text, "");
 	assert_int_equal(wait_while(crashes, 20, 5, text, sizeof(text)), 0);
 	assert_non_null(strstr(text, "coexisting OS 2 has ended, but crashed while it shut down"));
 }

@@ -51,7 +51,7 @@ static void accepted_options(void **state)
 	refused("-l bzImage --twinos -d -c -i -x -y", ACCEPTED);
 	refused("--twinos --mem-min=1M --mem-max=0xfffffff --twinos-low=64K@0x80000 --twinos-pci=00:04.0,00:05.0 --twinos-irq=3 --twinos-id=1 --twinos-entry=direct -l bzImage --initrd=f --append=x", ACCEPTED);
 	refused("--twinos --twinos-cpus=1-3 --entry-32bit -t bzImage -l bzImage", ACCEPTED);
-	refused("--twinos --twinos-pci= --twinos-irq= -l bzImage", ACCEPTED);
+	refused("--twinos --twinos-pci= --twinos-irq= --twinos-cpus= --twinos-low= -l bzImage", ACCEPTED);
 	refused("--twinos -e", ACCEPTED);
 	refused("--twinos -u", ACCEPTED);
 	refused("--twinos -S", "CONFIG_TWINOS");
@@ -79,13 +79,15 @@ static void values(void **state)
 	refused("--twinos --twinos-id=0 -l b", "--twinos-id=0");
 	refused("--twinos --twinos-id=65 -l b", "--twinos-id=65");
 	refused("--twinos --twinos-id=x -l b", "--twinos-id=x");
+	refused("--twinos --twinos-id=1K -l b", "--twinos-id=1K");
+	refused("--twinos --twinos-id=0x2 -l b", "--twinos-id=0x2");
 	refused("--twinos-id=1 --twinos-id=2 -e", "--twinos-id is given twice");
 	refused("--twinos-stop --twinos-timeout=0", "a number of seconds from 1 to 86400");
-	refused("--twinos-stop --twinos-timeout=1x", "--twinos-timeout=1x is not a number");
+	refused("--twinos-stop --twinos-timeout=1x", "a number of seconds from 1 to 86400");
+	refused("--twinos-stop --twinos-timeout=1K", "a number of seconds from 1 to 86400");
 	refused("--twinos-stop --twinos-timeout=86401", "from 1 to 86400");
 	refused("--twinos --twinos-cpus=1,2,1 -l b", "--twinos-cpus=1,2,1 names CPU 1 twice");
 	refused("--twinos --twinos-cpus=1-3,2 -l b", "names CPU 2 twice");
-	refused("--twinos --twinos-cpus= -l b", "--twinos-cpus is empty");
 	refused("--twinos --twinos-entry=fast -l b", "--twinos-entry=fast");
 	refused("--twinos --mem-min=1M --mem-min=2M -l b", "--mem-min is given twice");
 	refused("--twinos --twinos-pci=00:04.0 --twinos-pci=00:05.0 -l b", "given twice");
@@ -108,7 +110,10 @@ static void exclusions(void **state)
 		refused(arguments, "--twinos cannot be combined with");
 	}
 	refused("--twinos --entry-32bit --twinos-entry=direct -l b", "--entry-32bit cannot");
-	refused("--twinos --console-serial -l b", "no use for");
+	refused("--twinos --console-serial -l b", "--console-serial: --twinos has no use for");
+	refused("--twinos --dtb=x -l b", "--dtb");
+	refused("--twinos --serial x -l b", "--serial: --twinos has no use for");
+	refused("--twinos-move --twinos-cpus=", "needs one CPU");
 	refused("--twinos -l -e", "one of -l, -e, -u, -S");
 	refused("--twinos -u -S", "one of -l, -e, -u, -S");
 	refused("--twinos-stop --twinos-kill", "one of -l, -e, -u, -S");
@@ -135,6 +140,7 @@ static void usage(void **state)
 	refused("--twinos -l a b", "only one kernel");
 	refused("--twinos -e bzImage", "only with -l");
 	refused("--twinos --rubbish -l b", "--rubbish");
+	refused("--twinos -zl b", "-z is not an option");
 	refused("--twinos -l b --mem-min", "--mem-min");
 	refused("--twinos-pci=00:04.0 -l b", "need --twinos");
 	refused("--twinos-id=2 -l b", "need --twinos");
@@ -142,7 +148,15 @@ static void usage(void **state)
 	assert_int_equal(run("--help", output, sizeof(output)), 0);
 	assert_non_null(strstr(output, "--twinos-pci="));
 	assert_non_null(strstr(output, "--load-preserve-context"));
+	assert_int_equal(run("--twinos --help", output, sizeof(output)), 0);
+	assert_non_null(strstr(output, "--twinos-pci="));
+	assert_int_equal(run("--twinos --version", output, sizeof(output)), 0);
+	/* No answer that could be taken for a state. */
 	assert_int_equal(run("--twinos -S", output, sizeof(output)), 255);
+	assert_int_equal(run("--twinos --twinos-id=65 -S", output, sizeof(output)), 255);
+	assert_int_equal(run("--twinos -S --append=x", output, sizeof(output)), 255);
+	assert_int_equal(run("--status --twinos x", output, sizeof(output)), 255);
+	assert_int_equal(run("--twinos -zS", output, sizeof(output)), 255);
 }
 
 /* What upstream says is not ours. */

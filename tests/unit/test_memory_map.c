@@ -31,10 +31,8 @@ static int find(struct machine *m, uint64_t min, uint64_t max, const char *low)
 	m->options.mem_min = min;
 	m->options.has_mem_max = max != 0;
 	m->options.mem_max = max;
-	if (low) {
-		assert_int_equal(parse_range("--twinos-low", low, &m->options.low), 0);
-		m->options.has_low = true;
-	}
+	if (low)
+		assert_int_equal(share_option(&m->options, "--twinos-low", "low", low), 0);
 	m->options.nr_cpus = m->nr_cpus;
 	assert_int_equal(read_oses(&m->t.roots, &oses), 0);
 	return find_window(&m->t.roots, &m->options, &oses, &m->found, &firmware, &used, &m->window, &m->low);
@@ -56,6 +54,9 @@ static void withheld(void **state)
 	assert_int_equal(find(&m, 0, 0, NULL), 0);
 	assert_int_equal(m.window.start, 0x100000);
 	assert_int_equal(m.window.size, 0xff00000);
+	/* Whoever says so gets no low slice. */
+	assert_int_equal(find(&m, 0x100000, 0, ""), 0);
+	assert_int_equal(m.low.size, 0);
 	/* A part of it, by last byte and by end. */
 	assert_int_equal(find(&m, 0x4000000, 0x7ffffff, NULL), 0);
 	assert_int_equal(m.window.size, 0x4000000);
@@ -123,6 +124,12 @@ static void several_windows(void **state)
 	assert_int_equal(m.low.start, 0x70000);
 	assert_int_equal(find(&m, 0x150000000, 0, NULL), 0);
 	assert_int_equal(range_end(&m.window), 0x160000000);
+	/* Where windows touch each other, the end of one is the end. */
+	tree__file(&m.t, "sys/kernel/twinos/windows",
+		   "0x140000000-0x14fffffff\n0x150000000-0x15fffffff\n");
+	assert_int_equal(find(&m, 0x140000000, 0, NULL), 0);
+	assert_int_equal(range_end(&m.window), 0x150000000);
+	assert_int_equal(find(&m, 0x140000000, 0x15fffffff, NULL), 0);
 	assert_refused(find(&m, 0x140000000, 0x160ffffff, NULL), "in use by the running OS");
 	assert_refused(find(&m, 0x100000, 0, NULL), "in use by the running OS");
 	tree__remove(&m.t);
@@ -182,6 +189,7 @@ static void without_low_slice(void **state)
 	(void)state;
 	open_machine(&m, "q35-memmap");
 	m.nr_cpus = 2;
+	assert_refused(find(&m, 0x100000, 0, ""), "2 CPUs need a low slice to start from; give");
 	assert_refused(find(&m, 0x100000, 0, NULL),
 		       "2 CPUs need a low slice to start from; give --twinos-low=32K@ADDRESS");
 	assert_int_equal(find(&m, 0x100000, 0, "64K@0x80000"), 0);

@@ -81,6 +81,16 @@ static void defaults(void **state)
 	assert_false(o.has_mem_max);
 	assert_int_equal(o.low.start, 0x80000);
 
+	/* An empty value is one, too. */
+	tree__file(&t, "twinos.conf", "[share]\nlow = 64K@0x80000\ncpus = 2-3\nirq =\n");
+	memset(&o, 0, sizeof(o));
+	assert_int_equal(set(&o, "low", ""), 0);
+	assert_int_equal(set(&o, "cpus", ""), 0);
+	assert_int_equal(share_defaults(&o, t.conf), 0);
+	assert_true(o.has_low && o.has_cpus && o.has_irq);
+	assert_int_equal(o.low.size, 0);
+	assert_int_equal(o.nr_cpus, 0);
+
 	memset(&o, 0, sizeof(o));
 	assert_int_equal(set(&o, "mem-min", "0x8000000"), 0);
 	assert_int_equal(set(&o, "mem-max", "0"), 0);
