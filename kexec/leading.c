@@ -150,6 +150,12 @@ int refuse_reboot(unsigned int command, uint32_t id, int error)
 	case ETIMEDOUT:
 		return refuse(ETIMEDOUT, "coexisting OS %u did not answer and stays as it is; if it hangs, end it with kexec --twinos-id=%u --twinos-kill",
 			      id, id);
+	case EIO:
+		if (command == TWINOS_REBOOT_MOVE)
+			return refuse(EIO, "coexisting OS %u could neither go nor stay and has ended; see twinos status, then load it again",
+				      id);
+		return refuse(EIO, "the running kernel could not %s coexisting OS %u; see dmesg",
+			      verb(command), id);
 	case EOPNOTSUPP:
 		if (command == TWINOS_REBOOT_MOVE)
 			return refuse(EOPNOTSUPP, "coexisting OS %u cannot be moved there: it has several CPUs, or the running kernel cannot share one; see dmesg",

@@ -369,8 +369,10 @@ static void answers(void **state)
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		for (j = 0; j < sizeof(errors) / sizeof(errors[0]); j++)
 			assert_int_equal(refuse_reboot(commands[i], 7, errors[j]), -errors[j]);
-		assert_refused(refuse_reboot(commands[i], 7, EIO), verbs[i]);
+		assert_refused(refuse_reboot(commands[i], 7, ENOMEM), verbs[i]);
 	}
+	assert_refused(refuse_reboot(TWINOS_REBOOT_MOVE, 7, EIO),
+		       "coexisting OS 7 could neither go nor stay and has ended");
 	assert_refused(refuse_reboot(TWINOS_REBOOT_LAUNCH, 7, ECANCELED),
 		       "a CPU could not be taken offline, and all that was taken is given back; see dmesg");
 	assert_refused(refuse_reboot(TWINOS_REBOOT_MOVE, 7, ETIMEDOUT),

@@ -17,6 +17,7 @@
 #include <linux/pm.h>
 #include <linux/reboot.h>
 #include <linux/serial_8250.h>
+#include <linux/suspend.h>
 #include <linux/time64.h>
 #include <asm/apic.h>
 #include <asm/cpufeature.h>
@@ -78,7 +79,10 @@ static void end_power_off(void)
 	end_os(TWINOS_STOPPED, "power-off");
 }
 
-/* Only kexec calls it by itself: the next kernel would know of no share. */
+/*
+ * Only kexec calls it by itself, as machine_ops.shutdown or, if it is to come back, as
+ * x86_apic_ops.restore: the next kernel would know of no share.
+ */
 static void end_shutdown(void)
 {
 	end_os(TWINOS_STOPPED, "kexec");
@@ -100,6 +104,23 @@ static struct notifier_block panic_block = {
 	.notifier_call	= end_panic,
 	.priority	= INT_MIN,	/* after everybody else has had a say */
 };
+
+/* Who sleeps alone would wake up with pins and CPUs as nobody knows them. */
+static int refuse_sleep(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	if (event != PM_SUSPEND_PREPARE && event != PM_HIBERNATION_PREPARE)
+		return NOTIFY_DONE;
+	pr_err("a coexisting OS cannot sleep\n");
+	return NOTIFY_BAD;
+}
+
+static struct notifier_block refuse_sleep_block = { .notifier_call = refuse_sleep };
+
+/* An NMI is never about port 0x61, which is the leading OS's. */
+static unsigned char no_nmi_reason(void)
+{
+	return 0;
+}
 
 /* Time: what the leading OS has measured. */
 
@@ -182,14 +203,27 @@ static u32 shared_lapic_read(u32 reg)
 	return lapic_read(reg);
 }
 
+/** twinos_owns_register() - is a register of the IO-APIC one of our pins'? */
+bool twinos_owns_register(unsigned int reg)
+{
+	return reg >= 0x10 &&
+	       owns_pin(twinos_shared()->ioapic_gsi_base + (reg - 0x10) / 2);
+}
+
 /* A pin that is in SMI mode is left alone by io_apic.c: it is not Linux's. */
 static unsigned int read_ioapic(unsigned int apic, unsigned int reg)
 {
 	unsigned int value = twinos_read_ioapic(apic, reg);
 
-	if (reg < 0x10 || owns_pin(twinos_shared()->ioapic_gsi_base + (reg - 0x10) / 2))
+	if (reg < 0x10 || twinos_owns_register(reg))
 		return value;
 	return reg & 1 ? 0 : APIC_DELIVERY_MODE_SMI << 8 | BIT(16) /* masked */;
+}
+
+/* Without interrupt remapping the CPU's mode stays as it is, whichever that is. */
+static bool x2apic_available(void)
+{
+	return x2apic_enabled();
 }
 
 static void __init add_isa_pin(unsigned int gsi)
@@ -278,12 +312,11 @@ static void __init banner(void)
 
 static int __init enter_running(void)
 {
-	struct twinos_shared *shared = twinos_shared();
-
 	if (twinos_role != TWINOS_COEXISTING)
 		return 0;
-	shared->init_tsc = rdtsc();
-	WRITE_ONCE(shared->state, TWINOS_RUNNING);
+	register_pm_notifier(&refuse_sleep_block);
+	twinos_shared()->init_tsc = rdtsc();
+	twinos_boot_done();
 	return 0;
 }
 late_initcall_sync(enter_running);
@@ -315,6 +348,7 @@ static void __init set_platform(void)
 	x86_init.timers.wallclock_init		= twinos_yield_early;
 	x86_init.hyper.init_mem_mapping		= twinos_yield_early;
 	x86_init.hyper.init_after_bootmem	= twinos_yield_early;
+	x86_init.hyper.x2apic_available		= x2apic_available;
 	x86_init.pci.arch_init			= twinos_pci_arch_init;
 	x86_init.pci.init			= twinos_pci_scan;
 	x86_init.pci.init_irq			= x86_init_noop;
@@ -324,6 +358,7 @@ static void __init set_platform(void)
 	x86_platform.calibrate_tsc		= get_tsc_khz;
 	x86_platform.get_wallclock		= get_wallclock;
 	x86_platform.set_wallclock		= set_rtc_noop;
+	x86_platform.get_nmi_reason		= no_nmi_reason;
 	/* Real-mode code is only for starting further CPUs. */
 	if (twinos_shared()->nr_apics < 2) {
 		x86_platform.realmode_reserve	= x86_init_noop;
@@ -336,6 +371,7 @@ static void __init set_platform(void)
 	x86_platform.legacy.devices.pnpbios	= 0;
 	x86_platform.legacy.i8042		= X86_LEGACY_I8042_PLATFORM_ABSENT;
 	x86_apic_ops.io_apic_read		= read_ioapic;
+	x86_apic_ops.restore			= end_shutdown;
 	legacy_pic				= &null_legacy_pic;
 
 	machine_ops.restart			= end_restart;
@@ -350,6 +386,8 @@ static void __init set_platform(void)
 
 	setup_force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
 	setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
+	/* Setting it "right" would move the TSC that all OSes have in common. */
+	setup_clear_cpu_cap(X86_FEATURE_TSC_ADJUST);
 	/* Memory types are as the leading OS has set them, on every CPU. */
 	setup_clear_cpu_cap(X86_FEATURE_MTRR);
 	/* In VMX operation, or with SVM's GIF clear, a CPU does not take an INIT. */
@@ -358,6 +396,11 @@ static void __init set_platform(void)
 	/* Cache and bandwidth allocation is the whole package's. */
 	setup_clear_cpu_cap(X86_FEATURE_RDT_A);
 	setup_clear_cpu_cap(X86_FEATURE_CQM_LLC);
+	/* So is the enclaves' memory, which a kernel empties when it boots. */
+	setup_clear_cpu_cap(X86_FEATURE_SGX);
+	/* The hardware would go on writing to the window when this OS has ended. */
+	setup_clear_cpu_cap(X86_FEATURE_HFI);
+	setup_clear_cpu_cap(X86_FEATURE_INTEL_PT);
 	/* twinos_idle() must see every idle moment. */
 	disable_cpuidle();
 	/* Performance counters and their NMI stay with the leading OS. */

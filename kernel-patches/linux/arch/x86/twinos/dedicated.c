@@ -12,6 +12,7 @@
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/device.h>
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
 #include <linux/kernel.h>
@@ -19,8 +20,11 @@
 #include <linux/workqueue.h>
 #include <asm/apic.h>
 #include <asm/desc.h>
+#include <asm/io_apic.h>
 #include <asm/irq.h>
+#include <asm/reboot.h>
 #include <asm/smp.h>
+#include <asm/spec-ctrl.h>
 #include <asm/tlbflush.h>
 #include <asm/tsc.h>
 
@@ -157,6 +161,8 @@ static void play_dead_or_enter(void)
 		native_play_dead();
 		return;
 	}
+	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
+		__update_spec_ctrl(0);	/* as native_play_dead() */
 	play_dead_common();
 	note_late_interrupts();
 	while (!os)	/* until the coexisting OS starts it by an INIT */
@@ -196,13 +202,46 @@ static int refuse_lent(unsigned int cpu)
 	return -EPERM;
 }
 
+/*
+ * An INIT leaves a CPU waiting for a SIPI, in no kernel's memory, whatever it was
+ * doing. x2APIC does not tell when it has arrived; it takes less than this.
+ */
+static void init_cpu(unsigned int cpu)
+{
+	u32 apic_id = cpu_physical_id(cpu);
+
+	send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_INT_ASSERT | APIC_DM_INIT);
+	send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_DM_INIT);
+	udelay(10);
+}
+
+#ifdef CONFIG_CRASH_DUMP
+/*
+ * This OS has crashed, and its crash kernel is about to start: it gets a machine in
+ * which nobody else runs or holds a lock.
+ */
+static void crash_shutdown(struct pt_regs *regs)
+{
+	unsigned int cpu;
+
+	for_each_cpu(cpu, &lent)
+		init_cpu(cpu);
+	twinos_zap_locks();
+	native_machine_crash_shutdown(regs);
+}
+#endif
+
 static int __init dedicated_init(void)
 {
 	int err;
 
 	if (twinos_off || twinos_role != TWINOS_LEADING)
 		return 0;
+	twinos_lapic_init();
 	make_drop_idt();
+#ifdef CONFIG_CRASH_DUMP
+	machine_ops.crash_shutdown = crash_shutdown;
+#endif
 	smp_ops.cpu_disable = cpu_disable;
 	smp_ops.play_dead = play_dead_or_enter;
 	x86_platform_ipi_callback = twinos_interrupt;
@@ -252,12 +291,18 @@ int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *sha
 }
 
 /* Interrupts that the lent CPU found pending when nobody took them any more. */
-static void raise_late_interrupts(void)
+static void raise_late_interrupts(unsigned int cpu)
 {
+	ktime_t limit = ktime_add_ms(ktime_get(), 10000);
 	unsigned int vector;
 
-	while (!smp_load_acquire(&late_known))	/* and with it late_vectors */
+	while (!smp_load_acquire(&late_known)) {	/* and with it late_vectors */
+		if (ktime_after(ktime_get(), limit)) {
+			pr_err("CPU %u does not tell which interrupts it had left\n", cpu);
+			return;
+		}
 		fsleep(100);
+	}
 	irq_lock_sparse();
 	for_each_set_bit(vector, late_vectors, NR_VECTORS) {
 		struct irq_desc *desc = irq_to_desc(moved_irqs[vector]);
@@ -280,26 +325,35 @@ static void raise_late_interrupts(void)
  * A lent CPU is one that has not been booted for this OS: so no interrupt is
  * broadcast to all CPUs of the machine any more, see apic_smt_update().
  */
+static void set_lent(unsigned int cpu, bool is_lent)
+{
+	cpumask_assign_cpu(cpu, &cpus_booted_once_mask, !is_lent);
+	apic_smt_update();
+	cpumask_assign_cpu(cpu, &lent, is_lent);
+}
+
 static int lend(unsigned int cpu)
 {
-	int err;
+	int err = -ENODEV;
 
 	late_known = false;
-	cpumask_clear_cpu(cpu, &cpus_booted_once_mask);
-	apic_smt_update();
-	cpumask_set_cpu(cpu, &lent);	/* before another OS can be on it */
-	/* Going offline waits for RCU, most of the time that a launch takes. */
-	rcu_expedite_gp();
-	err = remove_cpu(cpu);
-	rcu_unexpedite_gp();
+	/* A user must not take it offline in between, and it go to the other OS with that. */
+	lock_device_hotplug();
+	if (cpu_online(cpu)) {
+		set_lent(cpu, true);	/* before another OS can be on it */
+		/* Going offline waits for RCU, most of the time that a launch takes. */
+		rcu_expedite_gp();
+		err = device_offline(get_cpu_device(cpu));
+		rcu_unexpedite_gp();
+		if (err)
+			set_lent(cpu, false);
+	}
+	unlock_device_hotplug();
 	if (err) {
-		cpumask_clear_cpu(cpu, &lent);
-		cpumask_set_cpu(cpu, &cpus_booted_once_mask);
-		apic_smt_update();
 		pr_err("CPU %u cannot be taken offline (%d)\n", cpu, err);
 		return -ECANCELED;
 	}
-	raise_late_interrupts();
+	raise_late_interrupts(cpu);
 	return 0;
 }
 
@@ -385,24 +439,39 @@ undo:
 	return err;
 }
 
-/**
- * twinos_stop_cpus() - nothing of an OS runs any more, whatever it was doing
- *
- * An INIT leaves a CPU waiting for a SIPI, in no kernel's memory. Does nothing
- * for an OS that shares the CPU. Process context.
- */
+/** twinos_stop_cpus() - INIT to all CPUs of an OS; does nothing for one that shares a CPU */
 void twinos_stop_cpus(const struct twinos_os *os)
 {
 	unsigned int i;
 
-	if (os->mode != TWINOS_DEDICATED)
-		return;
-	for (i = 0; i < os->share.nr_cpus; i++) {
-		u32 apic_id = cpu_physical_id(os->share.cpus[i]);
+	if (os->mode == TWINOS_DEDICATED)
+		for (i = 0; i < os->share.nr_cpus; i++)
+			init_cpu(os->share.cpus[i]);
+}
 
-		send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_INT_ASSERT | APIC_DM_INIT);
-		send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_DM_INIT);
+/**
+ * twinos_stop_running() - nothing of an OS runs any more, whatever it was doing
+ * @os: running, in either mode
+ * @reason: noted if it has not ended by itself
+ *
+ * Process context.
+ */
+void twinos_stop_running(struct twinos_os *os, const char *reason)
+{
+	enum twinos_state state;
+	unsigned long flags;
+
+	if (os->mode == TWINOS_TIME_SHARED)
+		twinos_timeshare_end();
+	/* A handler of ours could wait for a lock that it holds, see holder_ended(). */
+	local_irq_save(flags);
+	twinos_stop_cpus(os);
+	state = READ_ONCE(os->shared->state);
+	if (state == TWINOS_STARTING || state == TWINOS_RUNNING) {
+		strscpy(os->shared->reason, reason, sizeof(os->shared->reason));
+		WRITE_ONCE(os->shared->state, TWINOS_STOPPED);
 	}
+	local_irq_restore(flags);
 }
 
 /** twinos_take_cpus_back() - bring the stopped CPUs of an OS online */
@@ -463,7 +532,7 @@ void twinos_request(const struct twinos_os *os, enum twinos_request request)
 					 (void *)X86_PLATFORM_IPI_VECTOR, true);
 		return;
 	}
-	twinos_ring(os->shared->apic_ids[0]);
+	twinos_ring(cpu_physical_id(os->share.cpus[0]));
 }
 
 /** twinos_stop() - ask a coexisting OS to shut down. Process context. Returns 0. */
@@ -474,11 +543,6 @@ int twinos_stop(struct twinos_os *os)
 	return 0;
 }
 
-static void take_shared_cpu(void *unused)
-{
-	twinos_timeshare_end();
-}
-
 /**
  * twinos_kill() - end a running OS without asking it
  *
@@ -486,17 +550,7 @@ static void take_shared_cpu(void *unused)
  */
 int twinos_kill(struct twinos_os *os)
 {
-	enum twinos_state state;
-
-	/* Runs here, so the other OS does not; nor will it again. */
-	if (os->mode == TWINOS_TIME_SHARED)
-		smp_call_function_single(TWINOS_SHARED_CPU, take_shared_cpu, NULL, true);
-	twinos_stop_cpus(os);
-	state = READ_ONCE(os->shared->state);
-	if (state == TWINOS_STARTING || state == TWINOS_RUNNING) {
-		os->shared->state = TWINOS_STOPPED;
-		strscpy(os->shared->reason, "killed", sizeof(os->shared->reason));
-	}
+	twinos_stop_running(os, "killed");
 	os->give_back = true;
 	twinos_end(os);
 	return 0;

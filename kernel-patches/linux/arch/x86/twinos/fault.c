@@ -2,10 +2,12 @@
 /*
  * Faults of a coexisting kernel on request, for tests of what the leading OS
  * makes of them: twinos_fault=WHAT@STAGE on its command line. WHAT is panic,
- * hang (interrupts off), nmi (hang in an NMI handler, from STAGE irq on) or null
- * (a NULL pointer read); STAGE is early
- * (setup_arch, no exception handlers but the first ones), irq (init_IRQ),
- * timer (before the clock event device), initcall, or late.
+ * hang (interrupts off), nmi (hang in an NMI handler, from STAGE irq on), null
+ * (a NULL pointer read), ioapic (write back every pin as it is read, as x2APIC
+ * set-up and hibernation do) or lock (die with the locks of the machine held);
+ * STAGE is early (setup_arch, no exception handlers but the first ones), irq
+ * (init_IRQ), timer (before the clock event device), initcall, late, or park
+ * (when it is to be moved to another CPU).
  *
  * And one that real machines have by themselves now and then, on the command line
  * of the leading OS: twinos_fault=late-irq, interrupts that reach a CPU when it
@@ -16,13 +18,14 @@
 #include <linux/smp.h>
 #include <linux/string.h>
 #include <asm/apic.h>
+#include <asm/io_apic.h>
 #include <asm/irq_vectors.h>
 #include <asm/nmi.h>
 #include <asm/processor.h>
 
 #include "twinos.h"
 
-static char fault[16] __initdata;
+static char fault[16];
 static bool late_irq __ro_after_init;
 
 static int hang_in_nmi(unsigned int type, struct pt_regs *regs)
@@ -33,7 +36,7 @@ static int hang_in_nmi(unsigned int type, struct pt_regs *regs)
 	return NMI_HANDLED;
 }
 
-void __init twinos_fault_at(const char *stage)
+void twinos_fault_at(const char *stage)
 {
 	const char *at = strchr(fault, '@');
 
@@ -52,6 +55,17 @@ void __init twinos_fault_at(const char *stage)
 		__apic_send_IPI(raw_smp_processor_id(), NMI_VECTOR);
 	if (!strncmp(fault, "null@", 5))
 		READ_ONCE(*(int *)8UL);
+	if (!strncmp(fault, "ioapic@", 7) && !save_ioapic_entries()) {
+		restore_ioapic_entries();
+		pr_notice("wrote all pins of the IO-APIC\n");
+	}
+	if (!strncmp(fault, "lock@", 5)) {
+		native_irq_disable();
+		twinos_lock(TWINOS_LOCK_IOAPIC);
+		twinos_lock(TWINOS_LOCK_PCI);
+		strscpy(twinos_shared()->reason, fault, sizeof(twinos_shared()->reason));
+		twinos_leave_for_good(TWINOS_CRASHED);
+	}
 }
 
 /**

@@ -142,13 +142,10 @@ static int leading_ends(struct notifier_block *nb, unsigned long event, void *cm
 		if (!os->running)
 			continue;
 		pr_notice("coexisting OS %u ends with this one\n", os->id);
-		if (os->mode == TWINOS_DEDICATED) {
-			twinos_stop_cpus(os);
-			twinos_break_locks(os->id);
-		} else {
-			twinos_timeshare_end();
+		twinos_stop_running(os, "the leading OS has ended");
+		twinos_break_locks(os->id);
+		if (os->mode == TWINOS_TIME_SHARED)
 			twinos_guard_disarm();
-		}
 		twinos_pci_quiesce(os->id);
 	}
 	mutex_unlock(&twinos_mutex);
@@ -167,9 +164,10 @@ static int leading_sleeps(struct notifier_block *nb, unsigned long event, void *
 		return NOTIFY_DONE;
 	mutex_lock(&twinos_mutex);
 	list_for_each_entry(os, &twinos_oses, list)
-		if (os->running) {
-			pr_err("coexisting OS %u is running; stop it before this one sleeps\n",
-			       os->id);
+		if (os->running || os->nr_pins || twinos_pci_has(os->id)) {
+			pr_err("coexisting OS %u %s; %s it before this one sleeps\n", os->id,
+			       os->running ? "is running" : "has devices",
+			       os->running ? "stop" : "unload");
 			ret = NOTIFY_BAD;
 		}
 	mutex_unlock(&twinos_mutex);
@@ -204,8 +202,11 @@ static int build_page_table(const struct twinos_share *share, u64 *tables, u64 p
 
 #define PAGE_PA(p)	(pa + ((u8 *)(p) - (u8 *)tables))
 #define NEW_PAGE()	(tables + PTRS_PER_PTE * used++)
-	if (first >> 9 != last >> 9 || (!gbpages && last - first >= 3))
+	if (first >> 9 != last >> 9 || (!gbpages && last - first >= 3)) {
+		pr_err("window %#llx-%#llx is too large for one page table: it must not cross a multiple of 512 GiB, nor touch more than 3 GiB on this CPU\n",
+		       share->window_start, share->window_start + share->window_size - 1);
 		return -EOPNOTSUPP;
+	}
 
 	memset(tables, 0, TWINOS_PGTABLE_PAGES * PAGE_SIZE);
 	top = NEW_PAGE();
@@ -458,5 +459,7 @@ int twinos_launch(struct twinos_os *os, u64 now)
 	if (err)
 		return err;
 	os->give_back = false;
-	return work_on_cpu(TWINOS_SHARED_CPU, launch_here, os);
+	err = work_on_cpu(TWINOS_SHARED_CPU, launch_here, os);
+	twinos_sysfs_notify(os);
+	return err;
 }

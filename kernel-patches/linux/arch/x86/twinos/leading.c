@@ -66,12 +66,12 @@ static int __init parse_twinos(char *p)
 
 	if (!p)
 		return -EINVAL;
+	if (twinos_role == TWINOS_COEXISTING)
+		return 0;
 	if (!strcmp(p, "off")) {
 		twinos_off = true;
 		return 0;
 	}
-	if (twinos_role == TWINOS_COEXISTING)
-		return 0;
 	if (twinos_nr_windows == MAX_WINDOWS) {
 		pr_err("no more than %d twinos= options are possible\n", MAX_WINDOWS);
 		return 0;

@@ -23,6 +23,7 @@
 #include <asm/acpi.h>
 #include <asm/io_apic.h>
 #include <asm/setup_data.h>
+#include <asm/x86_init.h>
 
 #include "twinos.h"
 
@@ -180,10 +181,13 @@ static int find_share(const struct kexec_segment *segments, unsigned long nr,
 			return -EFAULT;
 		if (twinos_share_check(share) ||
 		    segments[i].mem != share->window_start + TWINOS_SHARE_OFFSET ||
-		    segments[i].memsz > PAGE_SIZE)
+		    segments[i].memsz > PAGE_SIZE) {
+			pr_err("the share is malformed\n");
 			return -EINVAL;
+		}
 		return i;
 	}
+	pr_err("there is no share among the segments\n");
 	return -EINVAL;
 }
 
@@ -240,6 +244,8 @@ static int copy_segment(const struct kexec_segment *s)
 
 static int unload(struct twinos_os *os)
 {
+	if (!os)
+		return -ENOENT;
 	if (os->running)
 		return -EBUSY;
 	twinos_give_resources(os);
@@ -300,9 +306,17 @@ static int check_load(unsigned long entry, const struct kexec_segment *segments,
 		      unsigned long nr, const struct twinos_share *share, int share_segment)
 {
 	const struct twinos_os *os = twinos_find(share->id);
+	int err;
 
-	if (os && os->running)
+	if (os && os->running) {
+		pr_err("coexisting OS %u is running\n", os->id);
 		return -EBUSY;
+	}
+	/* Its messages and entries are plain ones, which nobody would translate. */
+	if (x86_apic_ops.restore != native_restore_boot_irq_mode) {
+		pr_err("interrupt remapping is on; boot with intremap=off\n");
+		return -EOPNOTSUPP;
+	}
 	if (!twinos_window_free(share->window_start, share->window_size) ||
 	    (share->low_size && !twinos_window_free(share->low_start, share->low_size))) {
 		pr_err("window %#llx-%#llx is in use by this OS or is not memory; boot with twinos=\n",
@@ -310,14 +324,18 @@ static int check_load(unsigned long entry, const struct kexec_segment *segments,
 		return -EADDRNOTAVAIL;
 	}
 	if (!inside(entry, 1, share->window_start + TWINOS_SHARED_SIZE,
-		    share->window_size - TWINOS_SHARED_SIZE))
+		    share->window_size - TWINOS_SHARED_SIZE)) {
+		pr_err("the entry %#lx is outside the window\n", entry);
 		return -EADDRNOTAVAIL;
+	}
 	if (share->nr_cpus > 1 && !share->low_size) {
 		pr_err("an OS with more than one CPU needs a low slice to start them\n");
 		return -EINVAL;
 	}
-	return check_segments(segments, nr, share, share_segment) ?:
-	       twinos_check_cpus(os, share);
+	err = check_segments(segments, nr, share, share_segment);
+	if (err && err != -EFAULT)
+		pr_err("a segment is malformed or outside the window\n");
+	return err ?: twinos_check_cpus(os, share);
 }
 
 static int load(unsigned long entry, const struct kexec_segment *segments,
@@ -455,7 +473,7 @@ int twinos_reboot(unsigned int cmd, unsigned long arg)
 	mutex_lock(&twinos_mutex);
 	os = twinos_find((u32)arg);
 	if (cmd == TWINOS_REBOOT_UNLOAD)
-		err = os ? unload(os) : -ENOENT;
+		err = unload(os);
 	else if (cmd == TWINOS_REBOOT_LAUNCH)
 		err = launch(os, now);
 	else if (!os || !os->running || twinos_get_state(os) > TWINOS_RUNNING)

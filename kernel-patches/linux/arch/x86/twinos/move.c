@@ -103,7 +103,8 @@ static void park(void)
 {
 	twinos_me()->idle = false;
 	retarget_interrupts(twinos_shared()->leading_apic_id);
-	udelay(5);	/* for what was on its way here */
+	twinos_fault_at("park");
+	mdelay(1);	/* for what was on its way here, as in fixup_irqs() */
 	twinos_keep_pending();
 	twinos_park_cpu_state();
 	twinos_moved();
@@ -122,6 +123,19 @@ static void shut_down(struct work_struct *work)
 
 static DECLARE_WORK(shut_down_work, shut_down);
 
+/* Asked to while it boots: with nothing there yet that could be shut down. */
+static bool stop_early;
+
+/** twinos_boot_done() - coexisting OS: can be shut down from now on. Process context. */
+void twinos_boot_done(void)
+{
+	WRITE_ONCE(twinos_shared()->state, TWINOS_RUNNING);
+	/* Whoever asks now sees the state; who asked before has left a note. */
+	smp_mb();
+	if (READ_ONCE(stop_early))
+		schedule_work(&shut_down_work);
+}
+
 /**
  * twinos_coexisting_interrupt() - X86_PLATFORM_IPI_VECTOR in a coexisting OS
  *
@@ -134,7 +148,10 @@ void twinos_coexisting_interrupt(void)
 	if (unlikely(READ_ONCE(*request))) {
 		switch (xchg(request, TWINOS_REQUEST_NONE)) {
 		case TWINOS_REQUEST_STOP:
-			schedule_work(&shut_down_work);
+			WRITE_ONCE(stop_early, true);
+			smp_mb();	/* pairs with twinos_boot_done() */
+			if (READ_ONCE(twinos_shared()->state) == TWINOS_RUNNING)
+				schedule_work(&shut_down_work);
 			break;
 		case TWINOS_REQUEST_PARK:
 			if (twinos_dedicated())
@@ -160,11 +177,6 @@ static void set_place(struct twinos_os *os, enum twinos_mode mode, u32 apic_id)
 	os->shared->parked = 0;
 }
 
-static void pause_sharing(void *unused)
-{
-	twinos_timeshare_end();
-}
-
 static void go_on_sharing(void *unused)
 {
 	twinos_timeshare_resume();
@@ -176,8 +188,7 @@ static int to_own_cpu(struct twinos_os *os, unsigned int cpu)
 	int err;
 
 	WRITE_ONCE(twinos_in_motion, os->shared);
-	/* While this runs on the shared CPU the other OS does not. */
-	smp_call_function_single(TWINOS_SHARED_CPU, pause_sharing, NULL, true);
+	twinos_timeshare_end();
 	if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
 		return -ESRCH;		/* has ended, twinos_end() is on its way */
 	set_place(os, TWINOS_DEDICATED, cpu_physical_id(cpu));
@@ -194,10 +205,22 @@ static int to_own_cpu(struct twinos_os *os, unsigned int cpu)
 	return 0;
 }
 
-/* Let it leave its own CPU. Returns 0 or ETIMEDOUT. */
+/* There is no way back: twinos_move() ends it. */
+static int lost(struct twinos_os *os, enum twinos_state state, const char *reason)
+{
+	strscpy(os->shared->reason, reason, sizeof(os->shared->reason));
+	WRITE_ONCE(os->shared->state, state);
+	return -EIO;
+}
+
+/*
+ * Let it leave its own CPU. Returns 0, ETIMEDOUT if it does not hear, ESRCH if it
+ * has ended, EIO if it hung on the way.
+ */
 static int park_os(struct twinos_os *os)
 {
 	ktime_t limit = ktime_add_ms(ktime_get(), 1000);
+	ktime_t end = ktime_add_ms(limit, 1000);
 
 	os->shared->parked = 0;
 	WRITE_ONCE(twinos_in_motion, os->shared);
@@ -211,6 +234,8 @@ static int park_os(struct twinos_os *os)
 		}
 		if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
 			return -ESRCH;
+		if (ktime_after(ktime_get(), end))
+			return lost(os, TWINOS_HUNG, "hung in a move");
 		usleep_range(50, 100);
 	}
 	twinos_stop_cpus(os);
@@ -283,14 +308,10 @@ static int to_another_cpu(struct twinos_os *os, unsigned int cpu)
 	set_place(os, TWINOS_DEDICATED, cpu_physical_id(old));
 	os->share.cpus[0] = old;
 	twinos_reclaim_cpu(old);
-	if (twinos_lend_cpu(os, old)) {
-		os->shared->state = TWINOS_CRASHED;
-		strscpy(os->shared->reason, "lost its CPU in a move",
-			sizeof(os->shared->reason));
-		os->share.nr_cpus = 0;
-		twinos_end(os);
-	}
-	return err;
+	if (!twinos_lend_cpu(os, old))
+		return err;
+	os->share.nr_cpus = 0;
+	return lost(os, TWINOS_CRASHED, "lost its CPU in a move");
 }
 
 /**
@@ -301,7 +322,8 @@ static int to_another_cpu(struct twinos_os *os, unsigned int cpu)
  * Process context, twinos_mutex held. Returns 0 when it is there, or an errno
  * with everything as it was: ESRCH, EBUSY if another OS shares the CPU,
  * EOPNOTSUPP if it has several CPUs, ENODEV, ECANCELED if the CPU cannot be
- * taken offline, ETIMEDOUT if the OS does not answer.
+ * taken offline, ETIMEDOUT if the OS does not answer. EIO if the OS could
+ * neither go nor stay; it has ended then.
  */
 int twinos_move(struct twinos_os *os, unsigned int cpu)
 {
@@ -310,7 +332,7 @@ int twinos_move(struct twinos_os *os, unsigned int cpu)
 
 	if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
 		return -ESRCH;
-	if (os->shared->nr_apics > 1) {
+	if (os->share.nr_cpus > 1) {
 		pr_err("coexisting OS %u has several CPUs and cannot be moved\n", os->id);
 		return -EOPNOTSUPP;
 	}
@@ -340,6 +362,8 @@ int twinos_move(struct twinos_os *os, unsigned int cpu)
 		else
 			err = to_another_cpu(os, cpu);
 	}
+	if (err == -EIO)
+		twinos_end(os);
 	twinos_sysfs_notify(os);
 	return err;
 }

@@ -8,6 +8,7 @@
 #include <linux/kernel.h>
 #include <linux/delay.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <asm/pci_x86.h>
 
@@ -18,6 +19,8 @@ static struct function {
 	struct twinos_pci at;
 	u32 owner;			/* number of the OS, 0: entry is free */
 	bool reset;			/* since its owner used it */
+	struct pci_dev *bridge;		/* above it, kept awake; or NULL */
+	bool bridge_enabled;		/* for this function */
 	u32 bar_values[PCI_STD_NUM_BARS];
 	struct resource *bars[PCI_STD_NUM_BARS];
 } functions[8 * TWINOS_MAX_PCI];
@@ -191,6 +194,41 @@ static bool begin_reset(const struct function *f)
 	return false;
 }
 
+/* Back in our device tree, without a driver; or NULL. */
+static struct pci_dev *find_again(const struct function *f)
+{
+	struct pci_bus *bus = pci_find_bus(f->at.domain, f->at.bus);
+
+	return bus ? pci_scan_single_device(bus, f->at.devfn) : NULL;
+}
+
+/*
+ * A function without a reset of its own: by what its bus offers, unless a function of
+ * another OS is behind the same bridge. The kernel wants it in the device tree for that,
+ * and refuses by itself if one of ours is there.
+ */
+static void reset_by_bus(struct function *f)
+{
+	u32 owner = f->owner;
+	struct pci_dev *pdev;
+	struct function *g;
+
+	if (!f->bridge)
+		return;
+	for (g = functions; g < functions + nr_functions; g++)
+		if (g->owner && g->owner != owner && g->bridge == f->bridge)
+			return;
+	pci_lock_rescan_remove();
+	f->owner = 0;	/* visible */
+	pdev = find_again(f);
+	if (pdev) {
+		f->reset = !pci_reset_function(pdev);
+		pci_stop_and_remove_bus_device(pdev);
+	}
+	f->owner = owner;
+	pci_unlock_rescan_remove();
+}
+
 /**
  * twinos_pci_quiesce() - stop DMA and interrupts of what an OS was given
  * @owner: its number
@@ -220,11 +258,14 @@ void twinos_pci_quiesce(u32 owner)
 		f->reset = begin_reset(f);
 		wait |= f->reset;
 	}
-	if (!wait)
-		return;
-	msleep(100);	/* PCI Express Base Specification 6.6.2; AF: the same */
+	if (wait)
+		msleep(100);	/* PCI Express Base Specification 6.6.2; AF: the same */
 	for (f = next_function(NULL, owner); f; f = next_function(f, owner))
-		for (n = 0; f->reset && n < PCI_STD_NUM_BARS; n++)
+		if (!f->reset)
+			reset_by_bus(f);
+	/* A reset of the bus has hit others, too. */
+	for (f = next_function(NULL, owner); f; f = next_function(f, owner))
+		for (n = 0; n < PCI_STD_NUM_BARS; n++)
 			raw_write(f, PCI_BASE_ADDRESS_0 + 4 * n, 4, f->bar_values[n]);
 }
 
@@ -308,6 +349,9 @@ static int check_function(const struct twinos_pci *at, u32 owner)
 	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL) {
 		pci_err(pdev, "twinos: is a bridge and cannot be given away\n");
 		err = -EINVAL;
+	} else if (device_iommu_mapped(&pdev->dev)) {
+		pci_err(pdev, "twinos: is behind an IOMMU; boot with intel_iommu=off amd_iommu=off\n");
+		err = -EOPNOTSUPP;
 	} else if (!pdev->msi_cap && !pdev->msix_cap) {
 		pci_err(pdev, "twinos: has neither MSI nor MSI-X and cannot be given away\n");
 		err = -EOPNOTSUPP;
@@ -324,6 +368,49 @@ static struct function *free_entry(void)
 		if (!f->owner)
 			return f;
 	return nr_functions < ARRAY_SIZE(functions) ? &functions[nr_functions++] : NULL;
+}
+
+/* Is there an entry for each function of a share that has none yet? */
+static bool enough_entries(const struct twinos_share *share)
+{
+	unsigned int i, wanted = 0, used = 0;
+
+	for (i = 0; i < nr_functions; i++)
+		used += functions[i].owner != 0;
+	for (i = 0; i < share->nr_pci; i++)
+		wanted += visible(share->pci[i].domain, share->pci[i].bus, share->pci[i].devfn);
+	if (used + wanted <= ARRAY_SIZE(functions))
+		return true;
+	pr_err("no more than %zu PCI functions can be given away\n", ARRAY_SIZE(functions));
+	return false;
+}
+
+/*
+ * A bridge with nothing below it that this OS knows of would be put to sleep, and
+ * without a driver below it was perhaps never enabled.
+ */
+static void hold_bridge(struct function *f, struct pci_dev *pdev)
+{
+	f->bridge = pci_dev_get(pci_upstream_bridge(pdev));
+	if (!f->bridge)
+		return;
+	pm_runtime_get_sync(&f->bridge->dev);
+	f->bridge_enabled = !pci_enable_device(f->bridge);
+	if (f->bridge_enabled)
+		pci_set_master(f->bridge);
+	else
+		pci_warn(f->bridge, "twinos: cannot be enabled for what is below it\n");
+}
+
+static void release_bridge(struct function *f)
+{
+	if (!f->bridge)
+		return;
+	if (f->bridge_enabled)
+		pci_disable_device(f->bridge);
+	pm_runtime_put(&f->bridge->dev);
+	pci_dev_put(f->bridge);
+	f->bridge = NULL;
 }
 
 static bool in_share(const struct function *f, const struct twinos_share *share)
@@ -345,25 +432,21 @@ static void take_function(const struct twinos_pci *at, u32 owner)
 	if (!pdev)	/* removed since the check */
 		return;
 	f = free_entry();
-	if (!f) {
-		pci_err(pdev, "twinos: is one function too many to give away\n");
-		goto out;
-	}
 	pci_info(pdev, "twinos: leaves this OS\n");
 	f->at = *at;
 	f->reset = false;
 	hold_bars(f, pdev);
+	hold_bridge(f, pdev);
 	pci_stop_and_remove_bus_device(pdev);
 	occupy_bars(f);
 	f->owner = owner;
-out:
 	pci_dev_put(pdev);
 }
 
 /*
- * Let this OS find those functions again whose owner is U32_MAX. One that
- * could not be reset as it is, is reset by whatever its bus offers, before a
- * driver sees it.
+ * Let this OS find those functions again whose owner is U32_MAX. On a root bus there
+ * is perhaps a reset that needs no bus (through power management), before a driver
+ * sees the function.
  */
 static void return_marked(void)
 {
@@ -376,17 +459,16 @@ static void return_marked(void)
 
 		f->owner = 0;
 		release_bars(f);
-		bus = pci_find_bus(f->at.domain, f->at.bus);
-		pdev = bus ? pci_scan_single_device(bus, f->at.devfn) : NULL;
+		pdev = find_again(f);
+		release_bridge(f);
 		if (!pdev)
 			continue;
-		if (!f->reset)
+		if (!f->reset && pci_is_root_bus(pdev->bus))
 			pci_reset_function(pdev);
 		for (n = 0; n < PCI_STD_NUM_BARS; n++)	/* where they were */
 			if (pdev->resource[n].flags && !pdev->resource[n].parent)
 				pci_claim_resource(pdev, n);
 	}
-	bus = NULL;
 	while ((bus = pci_find_next_bus(bus))) {
 		pci_assign_unassigned_bus_resources(bus);
 		pci_bus_add_devices(bus);
@@ -413,6 +495,8 @@ int twinos_pci_take(const struct twinos_share *share)
 		if (err)
 			return err;
 	}
+	if (!enough_entries(share))
+		return -ENOSPC;
 
 	pci_lock_rescan_remove();
 	install_filter();
@@ -428,6 +512,12 @@ int twinos_pci_take(const struct twinos_share *share)
 			take_function(&share->pci[i], share->id);
 	pci_unlock_rescan_remove();
 	return 0;
+}
+
+/** twinos_pci_has() - does an OS have any function? */
+bool twinos_pci_has(u32 owner)
+{
+	return next_function(NULL, owner);
 }
 
 /** twinos_pci_give_back() - let the leading OS find the functions of an OS again */

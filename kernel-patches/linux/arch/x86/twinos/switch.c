@@ -32,12 +32,37 @@ int twinos_role __ro_after_init = TWINOS_LEADING;
  * theirs as long as the coexisting one boots; afterwards they are compared
  * once, and not even written on a switch where they are the same.
  */
-static const u32 boot_msrs[] = {
-	MSR_EFER, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK,
-	MSR_IA32_CR_PAT,
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-	MSR_TSC_AUX,		/* only with X86_FEATURE_RDTSCP or RDPID */
+static const struct {
+	u32 msr;
+	u16 feature;		/* that has to be there; the first ones always are */
+} all_boot_msrs[] = {
+	{ MSR_EFER, X86_FEATURE_MSR },
+	{ MSR_STAR, X86_FEATURE_MSR },
+	{ MSR_LSTAR, X86_FEATURE_MSR },
+	{ MSR_CSTAR, X86_FEATURE_MSR },
+	{ MSR_SYSCALL_MASK, X86_FEATURE_MSR },
+	{ MSR_IA32_CR_PAT, X86_FEATURE_PAT },
+	{ MSR_IA32_SYSENTER_CS, X86_FEATURE_SEP },
+	{ MSR_IA32_SYSENTER_ESP, X86_FEATURE_SEP },
+	{ MSR_IA32_SYSENTER_EIP, X86_FEATURE_SEP },
+	{ MSR_TSC_AUX, X86_FEATURE_RDTSCP },
+	{ MSR_TSC_AUX, X86_FEATURE_RDPID },
+	{ MSR_IA32_XSS, X86_FEATURE_XSAVES },
+	{ MSR_IA32_S_CET, X86_FEATURE_IBT },
 };
+
+static u32 boot_msrs[ARRAY_SIZE(all_boot_msrs)];
+static unsigned int nr_boot_msrs;
+
+static void choose_boot_msrs(void)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(all_boot_msrs); i++)
+		if (boot_cpu_has(all_boot_msrs[i].feature))
+			boot_msrs[n++] = all_boot_msrs[i].msr;
+	nr_boot_msrs = n;
+}
 
 /* Covers AMX tiles (Intel SDM 1, 13.5); checked against CPUID before use. */
 #define XSAVE_AREA_SIZE		SZ_16K
@@ -68,12 +93,19 @@ static u8 xsave_area[XSAVE_AREA_SIZE] __aligned(64);
 static pmd_t slot_pmd[PTRS_PER_PMD] __page_aligned_bss;
 static pte_t first_slot_pte[PTRS_PER_PTE] __page_aligned_bss;
 
+static void map_lapic(pte_t *table)
+{
+	pgprotval_t mmio = __PAGE_KERNEL_NOCACHE & ~_PAGE_GLOBAL & __supported_pte_mask;
+
+	table[TWINOS_LAPIC_OFFSET / PAGE_SIZE] =
+		native_make_pte(APIC_DEFAULT_PHYS_BASE | mmio);
+}
+
 /* Returns whether an entry that was in use has changed. */
 static bool fill_slot(pte_t *table, phys_addr_t window)
 {
 	pgprotval_t data = __PAGE_KERNEL & ~_PAGE_GLOBAL & __supported_pte_mask;
 	pgprotval_t code = __PAGE_KERNEL_ROX & ~_PAGE_GLOBAL;
-	pgprotval_t mmio = __PAGE_KERNEL_NOCACHE & ~_PAGE_GLOBAL & __supported_pte_mask;
 	bool changed = false;
 	int i;
 
@@ -84,8 +116,7 @@ static bool fill_slot(pte_t *table, phys_addr_t window)
 			(i == TWINOS_TRANSIT_OFFSET / PAGE_SIZE ? code : data));
 		changed |= pte_present(old) && pte_pfn(old) != pte_pfn(table[i]);
 	}
-	table[TWINOS_LAPIC_OFFSET / PAGE_SIZE] =
-		native_make_pte(APIC_DEFAULT_PHYS_BASE | mmio);
+	map_lapic(table);
 	return changed;
 }
 
@@ -99,6 +130,9 @@ static void set_slot(unsigned int slot, pte_t *table, phys_addr_t table_pa)
 		native_make_pud(__pa_symbol(slot_pmd) | _KERNPG_TABLE_NOENC);
 }
 
+/* Of the leading OS, by slot; NULL as long as it was never used. */
+static pte_t *slot_tables[TWINOS_MAX_ID + 1] = { first_slot_pte };
+
 /**
  * twinos_map_slot() - leading OS: map the shared area of a window
  * @slot: number of the OS, or 0 for the one that shares the boot CPU
@@ -110,15 +144,14 @@ static void set_slot(unsigned int slot, pte_t *table, phys_addr_t table_pa)
  */
 struct twinos_shared *twinos_map_slot(unsigned int slot, phys_addr_t window)
 {
-	static pte_t *tables[TWINOS_MAX_ID + 1] = { first_slot_pte };
 	unsigned long va = TWINOS_SHARED_VA + slot * TWINOS_SLOT_SIZE;
-	pte_t *table = tables[slot];
+	pte_t *table = slot_tables[slot];
 
 	if (!table) {
 		table = (pte_t *)get_zeroed_page(GFP_KERNEL);
 		if (!table)
 			return NULL;
-		tables[slot] = table;
+		slot_tables[slot] = table;
 	}
 	if (fill_slot(table, window))
 		flush_tlb_kernel_range(va, va + TWINOS_SHARED_SIZE);
@@ -127,6 +160,14 @@ struct twinos_shared *twinos_map_slot(unsigned int slot, phys_addr_t window)
 						      __supported_pte_mask));
 	set_slot(slot, table, slot ? __pa(table) : __pa_symbol(table));
 	return (void *)(va + TWINOS_SHARED_OFFSET);
+}
+
+/** twinos_slot() - leading OS: the shared page in a slot from 1 on, NULL if it was never used */
+struct twinos_shared *twinos_slot(unsigned int id)
+{
+	if (!slot_tables[id])
+		return NULL;
+	return twinos_va(id * TWINOS_SLOT_SIZE + TWINOS_SHARED_OFFSET);
 }
 
 /**
@@ -150,6 +191,23 @@ void __init twinos_map_own(phys_addr_t window, unsigned int id)
 }
 
 static bool x2apic_on;
+
+static void find_lapic(void)
+{
+	x2apic_on = __rdmsr(MSR_IA32_APICBASE) & X2APIC_ENABLE;
+}
+
+/**
+ * twinos_lapic_init() - leading OS: reach the local APIC, with or without a slot in use
+ *
+ * Boot time, before any vector is taken over.
+ */
+void __init twinos_lapic_init(void)
+{
+	map_lapic(first_slot_pte);
+	set_slot(0, first_slot_pte, __pa_symbol(first_slot_pte));
+	find_lapic();
+}
 
 /**
  * twinos_lapic_read() - read a register of this CPU's local APIC
@@ -183,19 +241,12 @@ void twinos_lapic_self_ipi(int vector)
 		twinos_lapic_write(APIC_ICR, APIC_DEST_SELF | APIC_DM_FIXED | vector);
 }
 
-static __always_inline bool has_tsc_aux(void)
-{
-	return cpu_feature_enabled(X86_FEATURE_RDTSCP) ||
-	       cpu_feature_enabled(X86_FEATURE_RDPID);
-}
-
 static __always_inline void save_boot_msrs(struct twinos_side *me)
 {
-	int n = ARRAY_SIZE(boot_msrs) - !has_tsc_aux();
 	u64 hash = 0xcbf29ce484222325;	/* FNV-1a, 64 bit */
 	int i;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < nr_boot_msrs; i++) {
 		cpu_state.boot_msr[i] = __rdmsr(boot_msrs[i]);
 		hash = (hash ^ cpu_state.boot_msr[i]) * 0x100000001b3;
 	}
@@ -207,10 +258,9 @@ static __always_inline void save_boot_msrs(struct twinos_side *me)
 
 static __always_inline void load_boot_msrs(void)
 {
-	int n = ARRAY_SIZE(boot_msrs) - !has_tsc_aux();
 	int i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < nr_boot_msrs; i++)
 		native_wrmsr(boot_msrs[i], (u32)cpu_state.boot_msr[i],
 			     (u32)(cpu_state.boot_msr[i] >> 32));
 }
@@ -382,7 +432,6 @@ late_initcall(enable_check);
 static noinline void compare_state(void)
 {
 	const struct twinos_transit *saved = &twinos_me()->transit;
-	int n = ARRAY_SIZE(boot_msrs) - !has_tsc_aux();
 	struct desc_ptr gdt, idt;
 	u16 ds, es, fs, gs, ldt;
 	bool same;
@@ -408,7 +457,7 @@ static noinline void compare_state(void)
 	       read_dr(7) == cpu_state.dr7 &&
 	       (!cpu_state.xsaved ||
 		xgetbv(XCR_XFEATURE_ENABLED_MASK) == cpu_state.xcr0);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < nr_boot_msrs; i++)
 		same &= __rdmsr(boot_msrs[i]) == cpu_state.boot_msr[i];
 	checks++;
 	mismatches += !same;
@@ -508,7 +557,8 @@ bool twinos_state_valid(void)
 		pr_err("the CPU is in VMX operation or uses FRED; stop KVM, boot with fred=off\n");
 		return false;
 	}
-	x2apic_on = __rdmsr(MSR_IA32_APICBASE) & X2APIC_ENABLE;
+	find_lapic();
+	choose_boot_msrs();
 	cpu_state.settled = false;
 	return true;
 }

@@ -3,6 +3,7 @@
  * /sys/kernel/twinos: the state of each coexisting OS, its share,
  * statistics and console ring, and how a CPU is shared. All times are TSC ticks.
  */
+#include <linux/delay.h>
 #include <linux/kernel.h>
 #include <linux/kobject.h>
 #include <linux/mutex.h>
@@ -55,9 +56,15 @@ static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr, c
 
 /*
  * Removing a folder waits for those who read or write in it, with the mutex
- * held; so they must not wait for the mutex. restart_syscall() lets them come
- * again.
+ * held; so they must not wait for the mutex, but come again a little later, as
+ * with lock_device_hotplug_sysfs().
  */
+static int come_again(void)
+{
+	msleep(5);
+	return restart_syscall();
+}
+
 typedef ssize_t (*show_fn)(const struct twinos_os *os, char *buf);
 
 static ssize_t show_locked(struct kobject *kobj, char *buf, show_fn show)
@@ -65,7 +72,7 @@ static ssize_t show_locked(struct kobject *kobj, char *buf, show_fn show)
 	ssize_t n;
 
 	if (!mutex_trylock(&twinos_mutex))
-		return restart_syscall();
+		return come_again();
 	n = show(to_os(kobj), buf);
 	mutex_unlock(&twinos_mutex);
 	return n;
@@ -83,7 +90,7 @@ static ssize_t store_number(struct kobject *kobj, const char *buf, size_t count,
 	if (value < min || value > max)
 		return -ERANGE;
 	if (!mutex_trylock(&twinos_mutex))
-		return restart_syscall();
+		return come_again();
 	*(unsigned int *)((char *)os + field) = value;
 	if (os->running)
 		twinos_apply_weight(os);
@@ -227,7 +234,7 @@ static ssize_t log_read(struct file *file, struct kobject *kobj, struct bin_attr
 	ssize_t n = 0;
 
 	if (!mutex_trylock(&twinos_mutex))
-		return restart_syscall();
+		return come_again();
 	if (os->launched && os->shared && !os->loaded)
 		n = twinos_ring_read(os->shared, buf, pos, count);
 	mutex_unlock(&twinos_mutex);

@@ -19,11 +19,14 @@
 #include <linux/kernel_stat.h>
 #include <linux/sched.h>
 #include <linux/sched/idle.h>
+#include <linux/smp.h>
 #include <asm/apic.h>
 #include <asm/cpufeature.h>
 #include <asm/hw_irq.h>
 #include <asm/irq_vectors.h>
 #include <asm/msr.h>
+#include <asm/sync_bitops.h>
+#include <asm/tlbflush.h>
 #include <asm/tsc.h>
 
 #include "twinos.h"
@@ -263,6 +266,17 @@ static void continue_alone(struct twinos_side *me, u32 irr)
 }
 
 /*
+ * The other kernel's CR4 has no VMXE, and in VMX operation it cannot be
+ * cleared: as long as there is a hypervisor in this OS, the other one waits.
+ */
+static void keep_cpu(u64 now)
+{
+	pr_warn_once("KVM uses the shared CPU: the OS that shares it waits until that has ended\n");
+	turn_end = now + slice();
+	program_timer(now);
+}
+
+/*
  * Switch to the other OS, and put this one's timer, interrupts and accounts
  * in order when it is back. Interrupts off. @idle: this OS has nothing to do.
  */
@@ -275,6 +289,10 @@ static void switch_os(bool idle)
 	u32 irr;
 
 	left = rdtsc();
+	if (unlikely(cr4_read_shadow() & X86_CR4_VMXE)) {
+		keep_cpu(left);
+		return;
+	}
 	charge(me, left);
 	me->idle = idle;
 	me->wake_tsc = deadline;
@@ -463,10 +481,20 @@ void twinos_first_switch(void)
 	switch_os(false);
 }
 
-/** twinos_timeshare_end() - do not give the CPU away any more. Leading OS, any CPU. */
+static void keep_shared_cpu(void *unused)
+{
+	timesharing = false;
+}
+
+/**
+ * twinos_timeshare_end() - do not give the CPU away any more
+ *
+ * Leading OS, process context. While this runs on the shared CPU the other OS
+ * does not, nor will it when this has returned.
+ */
 void twinos_timeshare_end(void)
 {
-	WRITE_ONCE(timesharing, false);
+	smp_call_function_single(TWINOS_SHARED_CPU, keep_shared_cpu, NULL, true);
 }
 
 /**
@@ -494,14 +522,17 @@ void twinos_timeshare_resume(void)
 void twinos_keep_pending(void)
 {
 	struct twinos_side *me = twinos_me();
+	unsigned int bit;
 	int i;
 
 	for (i = 1; i < 8; i++) {
-		u64 irr = twinos_lapic_read(APIC_IRR + i * 0x10);
+		unsigned long irr = twinos_lapic_read(APIC_IRR + i * 0x10);
 
 		if (i == 7)
 			irr &= REPLAYED_VECTORS & ~BIT(LOCAL_TIMER_VECTOR - 224);
-		me->pending[i / 2] |= irr << 32 * (i % 2);
+		/* The leading OS adds to them, too; see twinos_lock() for sync_. */
+		for_each_set_bit(bit, &irr, 32)
+			sync_set_bit(32 * (i % 2) + bit, (unsigned long *)&me->pending[i / 2]);
 	}
 }
 
@@ -529,7 +560,7 @@ bool twinos_timesharing(void)
 
 /**
  * twinos_ask() - raise an interrupt in the OS that shares this CPU
- * : system vector
+ * @vector: system vector
  *
  * Leading OS, on the shared CPU, interrupts off. The other OS gets the CPU as
  * if a device of it had interrupted.
@@ -593,7 +624,7 @@ static void bounce(unsigned int vector)
 
 /**
  * twinos_bounce_ipi() - hand an IPI to the leading OS, whose CPU this is
- * : of the interrupt, after EOI
+ * @vector: of the interrupt, after EOI
  *
  * An OS that shares a CPU has only that one and never sends such an IPI, so
  * the leading OS's other CPUs did. Returns false where there is no sharing.
@@ -612,14 +643,14 @@ bool twinos_bounce_ipi(unsigned int vector)
  */
 struct twinos_shared *twinos_in_motion;
 
-static void forward(unsigned int vector)
+static void forward(struct twinos_shared *shared, unsigned int vector)
 {
-	struct twinos_side *side = &twinos_in_motion->side[TWINOS_COEXISTING];
+	struct twinos_side *side = &shared->side[TWINOS_COEXISTING];
 
-	set_bit(vector % 64, (unsigned long *)&side->pending[vector / 64]);
+	sync_set_bit(vector % 64, (unsigned long *)&side->pending[vector / 64]);
 	/* If its APIC does not listen yet, it looks before it goes on. */
-	if (READ_ONCE(twinos_in_motion->mode) == TWINOS_DEDICATED)
-		twinos_ring(twinos_in_motion->apic_ids[0]);
+	if (READ_ONCE(shared->mode) == TWINOS_DEDICATED)
+		twinos_ring(shared->apic_ids[0]);
 }
 
 /*
@@ -628,6 +659,8 @@ static void forward(unsigned int vector)
  */
 static void foreign_interrupt(struct irq_desc *desc)
 {
+	/* Ends at any moment, on another CPU. */
+	struct twinos_shared *moved = READ_ONCE(twinos_in_motion);
 	int vector = -1, i;
 
 	for (i = 7; i >= 1; i--) {
@@ -644,8 +677,8 @@ static void foreign_interrupt(struct irq_desc *desc)
 	kstat_incr_irq_this_cpu(irq_desc_get_irq(desc));
 	if (timesharing)
 		bounce(vector);
-	else if (twinos_in_motion)
-		forward(vector);
+	else if (moved)
+		forward(moved, vector);
 	/* else of an OS that has ended */
 }
 

@@ -134,6 +134,14 @@ SYM_DATA_START(twinos_leave_start)
 	rdmsr
 	testl	$APICBASE_X2APIC, %eax
 	jnz	.Lx2apic
+	/* An IPI that this CPU was about to send goes first. */
+	movl	$0x10000, %ecx
+.Lbusy:
+	testl	$APIC_ICR_BUSY_BIT, (LAPIC_ICR - TWINOS_SHARED_OFFSET)(%rdi)
+	jz	.Lidle
+	pause
+	loop	.Lbusy
+.Lidle:
 	shll	$24, %esi
 	movl	%esi, (LAPIC_ICR2 - TWINOS_SHARED_OFFSET)(%rdi)
 	movl	$X86_PLATFORM_IPI_VECTOR, (LAPIC_ICR - TWINOS_SHARED_OFFSET)(%rdi)

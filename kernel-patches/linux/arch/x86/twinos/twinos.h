@@ -80,6 +80,8 @@ bool twinos_claims(const struct twinos_os *os);
 
 /* switch.c */
 struct twinos_shared *twinos_map_slot(unsigned int slot, phys_addr_t window);
+struct twinos_shared *twinos_slot(unsigned int id);
+void twinos_lapic_init(void);
 void twinos_map_own(phys_addr_t window, unsigned int id);
 void twinos_switch_cpu_state(void);
 void twinos_park_cpu_state(void);
@@ -135,7 +137,9 @@ u64 twinos_launch_away_max(void);
 /* common.c */
 extern struct twinos_common *twinos_common;
 phys_addr_t twinos_common_pa(void);
+void twinos_lock(enum twinos_lock lock);
 void twinos_break_locks(u32 id);
+void twinos_zap_locks(void);
 unsigned int twinos_read_ioapic(unsigned int apic, unsigned int reg);
 bool twinos_common_attach(u32 id);
 
@@ -154,6 +158,7 @@ void twinos_apply_weight(struct twinos_os *os);
 int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *share);
 int twinos_launch_dedicated(struct twinos_os *os, u64 now);
 void twinos_stop_cpus(const struct twinos_os *os);
+void twinos_stop_running(struct twinos_os *os, const char *reason);
 void twinos_take_cpus_back(struct twinos_os *os);
 void twinos_leading_interrupt(void);
 int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu);
@@ -170,10 +175,12 @@ void rcu_unexpedite_gp(void);
 /* move.c */
 int twinos_move(struct twinos_os *os, unsigned int cpu);
 void twinos_coexisting_interrupt(void);
+void twinos_boot_done(void);
 void twinos_moved(void);
 
 /* coexisting.c */
 bool twinos_dedicated(void);
+bool twinos_owns_register(unsigned int reg);
 
 /* console.c */
 void twinos_console_init(void);
@@ -181,6 +188,7 @@ size_t twinos_ring_read(const struct twinos_shared *shared, char *buf, loff_t po
 
 /* pci.c */
 int twinos_pci_take(const struct twinos_share *share);
+bool twinos_pci_has(u32 owner);
 void twinos_pci_give_back(u32 owner);
 void twinos_pci_quiesce(u32 owner);
 int twinos_pci_arch_init(void);

@@ -19,7 +19,7 @@ void twinos_reserve_vectors(struct irq_matrix *matrix);
 bool twinos_idle(void);
 bool twinos_bounce_ipi(unsigned int vector);
 bool twinos_wait_later(void);
-void twinos_lock(enum twinos_lock lock);
+bool twinos_lock_ioapic(unsigned int reg);
 void twinos_unlock(enum twinos_lock lock);
 
 static inline bool twinos_coexisting(void)
@@ -36,7 +36,7 @@ static inline bool twinos_foreign_ipi(unsigned int vector)
 static inline void twinos_parse_setup_data(u64 pa_data, u32 len) { }
 static inline void twinos_reserve_vectors(struct irq_matrix *matrix) { }
 static inline bool twinos_idle(void) { return false; }
-static inline void twinos_lock(enum twinos_lock lock) { }
+static inline bool twinos_lock_ioapic(unsigned int reg) { return true; }
 static inline void twinos_unlock(enum twinos_lock lock) { }
 static inline bool twinos_wait_later(void) { return false; }
 static inline bool twinos_coexisting(void) { return false; }
