@@ -12,6 +12,7 @@
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
 #include <linux/reboot.h>
+#include <linux/smp.h>
 #include <linux/suspend.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
@@ -372,11 +373,19 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 	return 0;
 }
 
-/** twinos_apply_weight() - let a change of weight or slice take effect */
+static void account_here(void *unused)
+{
+	twinos_account();
+}
+
+/** twinos_apply_weight() - let a change of weight or slice take effect. Process context. */
 void twinos_apply_weight(struct twinos_os *os)
 {
 	struct twinos_shared *shared = os->shared;
 
+	/* What has been used was used at the old weight. */
+	if (os == twinos_timeshared)
+		smp_call_function_single(TWINOS_SHARED_CPU, account_here, NULL, true);
 	WRITE_ONCE(shared->slice_tsc, (u64)os->slice_us * tsc_khz / 1000);
 	WRITE_ONCE(shared->weight[TWINOS_LEADING], 100 - os->weight);
 	WRITE_ONCE(shared->weight[TWINOS_COEXISTING], os->weight);

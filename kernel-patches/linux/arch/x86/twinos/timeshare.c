@@ -158,6 +158,12 @@ static __always_inline void charge(struct twinos_side *me, u64 now)
 	me->vrun += used * 50 / weight();
 }
 
+/** twinos_account() - charge the OS that runs for the time so far. Interrupts off. */
+void twinos_account(void)
+{
+	charge(twinos_me(), rdtsc());
+}
+
 /*
  * The slice that is in force: while the coexisting OS boots at most a
  * millisecond, so that the leading OS notices as little as possible of it.
@@ -356,8 +362,9 @@ static void switch_os(bool idle)
 /**
  * twinos_overdue() - has the other OS waited for the CPU for too long?
  *
- * True after a second in which it wanted the CPU and did not get it; a kernel
- * that still takes its timer interrupt gives way within a slice. Any context.
+ * True a second after the end of this one's turn, if the other one wants the CPU
+ * and did not get it: a kernel that still takes its timer interrupt gives way when
+ * its turn is over, however long that may be. Any context.
  */
 bool twinos_overdue(void)
 {
@@ -370,7 +377,9 @@ bool twinos_overdue(void)
 		return false;
 	if (other->idle && other->wake_tsc != U64_MAX)
 		since = max(since, other->wake_tsc);
-	return now > since + shared->guard_tsc + shared->slice_tsc;
+	if (turn_end != U64_MAX)
+		since = max(since, turn_end);
+	return now > since + shared->guard_tsc;
 }
 
 /* In hard interrupt context: would this CPU go on idling? */

@@ -124,6 +124,7 @@ void twinos_timeshare_early(void);
 void twinos_first_switch(void);
 void twinos_timeshare_end(void);
 void twinos_timeshare_resume(void);
+void twinos_account(void);
 void twinos_timer_restart(void);
 void twinos_yield_early(void);
 void twinos_ask(unsigned int vector);
