@@ -30,7 +30,6 @@ static bool late_irq __ro_after_init;
 
 static int hang_in_nmi(unsigned int type, struct pt_regs *regs)
 {
-	pr_emerg("hangs in an NMI handler\n");
 	for (;;)
 		cpu_relax();
 	return NMI_HANDLED;
@@ -51,8 +50,10 @@ void twinos_fault_at(const char *stage)
 			cpu_relax();
 	}
 	if (!strncmp(fault, "nmi@", 4) &&
-	    !register_nmi_handler(NMI_LOCAL, hang_in_nmi, NMI_FLAG_FIRST, "twinos_fault"))
+	    !register_nmi_handler(NMI_LOCAL, hang_in_nmi, NMI_FLAG_FIRST, "twinos_fault")) {
+		pr_emerg("twinos_fault=%s\n", fault);
 		__apic_send_IPI(raw_smp_processor_id(), NMI_VECTOR);
+	}
 	if (!strncmp(fault, "null@", 5))
 		READ_ONCE(*(int *)8UL);
 	if (!strncmp(fault, "ioapic@", 7) && !save_ioapic_entries()) {
