@@ -245,15 +245,16 @@ static void print_times(const char *stats, bool shared)
 	uint64_t launch = statistic(stats, "launch_tsc");
 	double back = milliseconds(launch, statistic(stats, "first_return_tsc"), khz);
 	double init = milliseconds(launch, statistic(stats, "init_tsc"), khz);
+	uint64_t away = statistic(stats, "launch_away_max");	/* only the leading OS knows */
 	static const char * const sides[] = { "leading", "coexisting" };
 	char key[64];
 	int i;
 
 	if (!khz || !launch)
 		return;
-	if (back >= 0 && shared)
+	if (back >= 0 && shared && away)
 		printf("  launch       leading OS back after %.3f ms, away at most %.3f ms at once\n",
-		       back, (double)statistic(stats, "launch_away_max") / khz);
+		       back, (double)away / khz);
 	else if (back >= 0)
 		printf("  launch       took %.3f ms\n", back);
 	if (init >= 0)
@@ -436,7 +437,7 @@ static void run_status(const struct options *options)
 		if (options->json)
 			print_json_members(stats, "");
 		else
-			print_times(stats, true);
+			print_times(stats, statistic(stats, "leading_switches"));
 		free(stats);
 	}
 	if (options->json)

@@ -4,7 +4,7 @@
  * one CPU wakes every millisecond; the longest time between two wakings, in TSC
  * ticks, is measured from mark to mark. SIGUSR1 is a mark: it prints
  *
- *	rtgap NAME max TICKS n WAKINGS
+ *	rtgap NAME max TICKS n WAKINGS until TSC
  *
  * and begins the next measurement. The names are given in their order; what is
  * measured after the last one has the last one's name again. SIGTERM prints the
@@ -25,13 +25,14 @@
 
 static struct {
 	uint64_t gap;
+	uint64_t until;		/* when the longest one ended */
 	uint64_t wakings;
 } measured;
 static atomic_int marked;	/* set by the first thread, cleared when measured is valid */
 
 static void *beat(void *arg UNUSED)
 {
-	uint64_t last, now, gap = 0, wakings = 0;
+	uint64_t last, now, gap = 0, until = 0, wakings = 0;
 	struct timespec next;
 
 	clock_gettime(CLOCK_MONOTONIC, &next);
@@ -44,12 +45,15 @@ static void *beat(void *arg UNUSED)
 		}
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
 		now = tsc();
-		if (now - last > gap)
+		if (now - last > gap) {
 			gap = now - last;
+			until = now;
+		}
 		last = now;
 		wakings++;
 		if (atomic_load(&marked)) {
 			measured.gap = gap;
+			measured.until = until;
 			measured.wakings = wakings;
 			gap = 0;
 			wakings = 0;
@@ -97,8 +101,9 @@ static void report(const char *name)
 	atomic_store(&marked, 1);
 	while (atomic_load(&marked))
 		nanosleep(&pause, NULL);
-	printf("rtgap %s max %llu n %llu\n", name, (unsigned long long)measured.gap,
-	       (unsigned long long)measured.wakings);
+	printf("rtgap %s max %llu n %llu until %llu\n", name,
+	       (unsigned long long)measured.gap, (unsigned long long)measured.wakings,
+	       (unsigned long long)measured.until);
 	fflush(stdout);
 }
 

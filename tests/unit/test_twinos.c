@@ -201,6 +201,10 @@ static void in_a_coexisting_os(void **state)
 	tree__file(&t, "sys/kernel/twinos/role", "coexisting\n");
 	tree__file(&t, "sys/kernel/twinos/stats", "tsc_khz 1000\n");
 	says("status", "role: coexisting\n");
+	/* On CPUs of its own, it knows of nobody who was away. */
+	tree__file(&t, "sys/kernel/twinos/stats",
+		   "tsc_khz 1000\nlaunch_tsc 1000\nfirst_return_tsc 3000\n");
+	says("status", "role: coexisting\n  launch       took 2.000 ms\n");
 	refuses("log", 1, "ask the leading OS");
 	refuses("windows", 1, "ask the leading OS");
 	refuses("status --os=1", 1, "knows of no other by number");
