@@ -150,6 +150,7 @@ struct twinos_common {
 	__u64 magic;		/* TWINOS_COMMON_MAGIC */
 	__u32 lock[TWINOS_NR_LOCKS];
 	__u32 doorbell;		/* an OS has ended; the leading OS clears it */
+	__u32 crashed;		/* the leading OS has: its crash kernel is to be alone */
 };
 
 /* How a coexisting OS has its CPU. */

@@ -83,10 +83,16 @@ void twinos_break_locks(u32 id)
 		sync_cmpxchg(&twinos_common->lock[i], id + 1, 0);
 }
 
-/** twinos_zap_locks() - before the crash kernel: whoever has one may have been stopped */
-void twinos_zap_locks(void)
+/**
+ * twinos_alone() - leading OS: nobody else is to run any more
+ *
+ * Before its crash kernel starts. Locks are not waited for: whoever has one may have
+ * been stopped. An OS that shares a CPU halts it in its next NMI.
+ */
+void twinos_alone(void)
 {
 	WRITE_ONCE(alone, true);
+	WRITE_ONCE(page.common.crashed, 1);
 }
 
 /** twinos_read_ioapic() - x86_apic_ops.io_apic_read of both roles, under the lock */

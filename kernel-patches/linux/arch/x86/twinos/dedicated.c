@@ -226,7 +226,7 @@ static void crash_shutdown(struct pt_regs *regs)
 
 	for_each_cpu(cpu, &lent)
 		init_cpu(cpu);
-	twinos_zap_locks();
+	twinos_alone();
 	native_machine_crash_shutdown(regs);
 }
 #endif

@@ -57,6 +57,10 @@ static void ioapic_write(unsigned int reg, u32 value)
 /* Claims only what nobody else has: perf and the watchdog come first. */
 static int guard_nmi(unsigned int type, struct pt_regs *regs)
 {
+	/* The NMI that stops the CPUs of the leading OS before its crash kernel starts. */
+	if (twinos_role == TWINOS_COEXISTING && READ_ONCE(twinos_common->crashed))
+		for (;;)
+			native_halt();
 	if (twinos_role == TWINOS_LEADING ? !armed : !twinos_timesharing())
 		return NMI_DONE;
 	if (twinos_role == TWINOS_COEXISTING && twinos_overdue()) {

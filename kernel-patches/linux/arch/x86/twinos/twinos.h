@@ -140,7 +140,7 @@ extern struct twinos_common *twinos_common;
 phys_addr_t twinos_common_pa(void);
 void twinos_lock(enum twinos_lock lock);
 void twinos_break_locks(u32 id);
-void twinos_zap_locks(void);
+void twinos_alone(void);
 unsigned int twinos_read_ioapic(unsigned int apic, unsigned int reg);
 bool twinos_common_attach(u32 id);
 
