@@ -61,7 +61,7 @@ static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr, c
  */
 static int come_again(void)
 {
-	msleep(5);
+	usleep_range(5000, 10000);
 	return restart_syscall();
 }
 
