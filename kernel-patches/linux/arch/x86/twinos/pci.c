@@ -21,7 +21,7 @@ static struct function {
 	bool reset;			/* since its owner used it */
 	struct pci_dev *bridge;		/* above it, kept awake; or NULL */
 	bool bridge_enabled;		/* for this function */
-	u32 bar_values[PCI_STD_NUM_BARS];
+	u32 bar_values[PCI_STD_NUM_BARS];	/* as this OS had them */
 	struct resource *bars[PCI_STD_NUM_BARS];
 } functions[8 * TWINOS_MAX_PCI];
 static unsigned int nr_functions;	/* entries ever in use */
@@ -253,8 +253,6 @@ void twinos_pci_quiesce(u32 owner)
 			raw_write(f, pos + PCI_MSI_FLAGS, 2, 0);
 	}
 	for (f = next_function(NULL, owner); f; f = next_function(f, owner)) {
-		for (n = 0; n < PCI_STD_NUM_BARS; n++)
-			f->bar_values[n] = raw_read(f, PCI_BASE_ADDRESS_0 + 4 * n, 4);
 		f->reset = begin_reset(f);
 		wait |= f->reset;
 	}
@@ -263,7 +261,10 @@ void twinos_pci_quiesce(u32 owner)
 	for (f = next_function(NULL, owner); f; f = next_function(f, owner))
 		if (!f->reset)
 			reset_by_bus(f);
-	/* A reset of the bus has hit others, too. */
+	/*
+	 * A reset of the bus has hit others, too; and an OS that was ended while it asked
+	 * a function for the size of its ranges has left anything there.
+	 */
 	for (f = next_function(NULL, owner); f; f = next_function(f, owner))
 		for (n = 0; n < PCI_STD_NUM_BARS; n++)
 			raw_write(f, PCI_BASE_ADDRESS_0 + 4 * n, 4, f->bar_values[n]);
@@ -427,6 +428,7 @@ static void take_function(const struct twinos_pci *at, u32 owner)
 {
 	struct pci_dev *pdev;
 	struct function *f;
+	int n;
 
 	pdev = pci_get_domain_bus_and_slot(at->domain, at->bus, at->devfn);
 	if (!pdev)	/* removed since the check */
@@ -435,6 +437,8 @@ static void take_function(const struct twinos_pci *at, u32 owner)
 	pci_info(pdev, "twinos: leaves this OS\n");
 	f->at = *at;
 	f->reset = false;
+	for (n = 0; n < PCI_STD_NUM_BARS; n++)
+		f->bar_values[n] = raw_read(f, PCI_BASE_ADDRESS_0 + 4 * n, 4);
 	hold_bars(f, pdev);
 	hold_bridge(f, pdev);
 	pci_stop_and_remove_bus_device(pdev);
