@@ -11,10 +11,11 @@
  *
  *   window + 0x00000  setup_data node: struct setup_data header + twinos_share
  *          + 0x01000  struct twinos_shared
- *          + 0x02000  transit code (position-independent, copied by the
+ *          + 0x02000  transit code and its descriptor tables (copied by the
  *                     leading kernel, executed by both)
  *          + 0x03000  launch page table, 9 pages
  *          + 0x0c000  launch stack, 1 page (grows down from + 0x0d000)
+ *          + 0x0d000  stack of the transit code (from + 0x0e000)
  *          + 0x10000  console ring, 64 KiB
  *          + 0x20000  first byte that is RAM of the coexisting OS
  *
@@ -25,7 +26,7 @@
 #ifndef TWINOS_ABI_H
 #define TWINOS_ABI_H
 
-#define TWINOS_ABI_VERSION	2
+#define TWINOS_ABI_VERSION	3
 
 /* setup_data type of the node (Documentation/arch/x86/boot.rst, setup_data). */
 #define SETUP_TWINOS		0x54574e53	/* "TWNS"; bit 31 must be clear */
@@ -55,6 +56,7 @@
 #define TWINOS_PGTABLE_OFFSET	0x03000
 #define TWINOS_PGTABLE_PAGES	9
 #define TWINOS_STACK_TOP	0x0d000
+#define TWINOS_TRANSIT_STACK_TOP 0x0e000
 #define TWINOS_RING_OFFSET	0x10000
 #define TWINOS_RING_SIZE	0x10000		/* a power of two */
 #define TWINOS_SHARED_SIZE	0x20000
@@ -64,7 +66,8 @@
  * the kernel's top page-table entry (Documentation/arch/x86/x86_64/mm.rst).
  * The same virtual address in both is what makes an OS switch one CR3 load.
  * The leading OS maps there the area of the OS that it shares its CPU with, and
- * the areas of all, by number, at multiples of TWINOS_SLOT_SIZE behind it.
+ * the areas of all, by number, at multiples of TWINOS_SLOT_SIZE behind it; the
+ * transit code runs there, in the slot of its OS.
  * Behind the area: the registers of the local APIC, and the page of the
  * leading OS that all kernels have in common (struct twinos_common).
  */
@@ -77,7 +80,9 @@
 /*
  * Device vectors: the leading OS allocates below TWINOS_VECTOR_SPLIT, the
  * coexisting OS at and above it, both below FIRST_SYSTEM_VECTOR. An OS on CPUs
- * of its own keeps to it as well, since it can be moved to a shared one.
+ * of its own keeps to it as well, since it can be moved to a shared one. The
+ * first vectors are those of the pins of its share, in their order: the leading
+ * OS, which alone programs the IO-APIC, has routed them to its first CPU.
  */
 #define TWINOS_VECTOR_SPLIT	0xac
 
@@ -90,6 +95,10 @@
 #define TWINOS_COMMON_MAGIC	0x6e6f6d6d6f637477	/* "wtcommon" */
 #define TWINOS_ID_DEFAULT	1
 #define TWINOS_MAX_ID		64
+
+/* struct twinos_shared.noted: to be raised again; NMIs in the leading OS. */
+#define TWINOS_NOTED_NMI	1
+#define TWINOS_NOTED_MCE	2
 
 #ifndef __ASSEMBLY__
 
@@ -142,7 +151,6 @@ struct twinos_share {
  */
 enum twinos_lock {
 	TWINOS_LOCK_PCI,	/* ports 0xcf8 and 0xcfc */
-	TWINOS_LOCK_IOAPIC,	/* index and data register of every IO-APIC */
 	TWINOS_NR_LOCKS
 };
 
@@ -150,7 +158,7 @@ struct twinos_common {
 	__u64 magic;		/* TWINOS_COMMON_MAGIC */
 	__u32 lock[TWINOS_NR_LOCKS];
 	__u32 doorbell;		/* an OS has ended; the leading OS clears it */
-	__u32 crashed;		/* the leading OS has: its crash kernel is to be alone */
+	__u32 crashed;		/* the leading OS has: no CPU may go back to it */
 };
 
 /* How a coexisting OS has its CPU. */
@@ -200,7 +208,7 @@ struct twinos_side {
 	__u64 resumed_tsc;	/* when it last got the CPU */
 	__u64 wake_tsc;		/* idle: next timer deadline, ~0 for none */
 	__u32 idle;		/* has nothing to run */
-	__u32 preemptible;	/* may be interrupted and switched away from */
+	__u32 held;		/* of its level-triggered interrupts that await its EOI */
 	__u64 switches;		/* times it gave the CPU away */
 	__u64 switch_tsc;	/* when the last switch away began */
 	__u64 pending[4];	/* foreign vectors; set by the other OS */
@@ -228,15 +236,13 @@ struct twinos_shared {
 	__u32 version;
 	__u32 size;		/* sizeof(struct twinos_shared) */
 	__u64 self;		/* physical address of this page */
-	__u64 transit_va;	/* enter: see arch/x86/twinos/transit_64.S */
 	__u64 abandon_va;	/* leave for good, from any 64-bit state */
 	__u64 park_va;		/* save the state for a move, and wait */
 	__u32 tsc_khz;
 	__u32 leading_apic_id;	/* CPU of the leading OS that takes doorbells */
-	__u64 lapic_hz;		/* undivided, 0: the timer compares with the TSC */
-	__u64 ioapic_addr;	/* physical, 0: none */
-	__u32 ioapic_id;
-	__u32 ioapic_gsi_base;
+	__u64 lapic_hz;		/* undivided */
+	__u32 tsc_deadline;	/* the timer compares with the TSC, lapic_hz means nothing */
+	__u32 noted;		/* TWINOS_NOTED_*: exceptions that the transit code met */
 	__u64 mmconfig_addr;	/* physical, 0: use ports 0xcf8/0xcfc */
 	__u32 mmconfig_segment;
 	__u32 mmconfig_buses;	/* start bus | end bus << 8 */

@@ -1,32 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * TwinOS as the architecture-independent part of the kernel sees it:
- * kexec_load() into its own slot, and the commands that start, stop, move and
- * forget what is loaded. See arch/x86/twinos/load.c.
+ * TwinOS as the rest of the kernel sees it: what the hooks in existing files
+ * call. Included everywhere by arch/x86/Makefile, so that no existing file has to;
+ * hence it includes nothing itself. See arch/x86/twinos.
  */
 #ifndef _LINUX_TWINOS_H
 #define _LINUX_TWINOS_H
 
-#include <linux/errno.h>
-#include <twinos/abi.h>
-
+struct irq_matrix;
 struct kexec_segment;
 
 #ifdef CONFIG_TWINOS
-int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
-		      struct kexec_segment __user *segments, unsigned long flags);
+void twinos_parse_setup_data(unsigned int type, unsigned long long pa_data, unsigned int len);
+void twinos_reserve_vectors(struct irq_matrix *matrix);
+_Bool twinos_idle(void);
+_Bool twinos_wait_later(void);
+_Bool twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
+			struct kexec_segment __user *segments, unsigned long flags,
+			unsigned long *result);
 int twinos_reboot(unsigned int cmd, unsigned long arg);
 #else
-static inline int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
-				    struct kexec_segment __user *segments,
-				    unsigned long flags)
+static inline void twinos_parse_setup_data(unsigned int type, unsigned long long pa_data,
+					   unsigned int len) { }
+static inline void twinos_reserve_vectors(struct irq_matrix *matrix) { }
+static inline _Bool twinos_idle(void) { return 0; }
+static inline _Bool twinos_wait_later(void) { return 0; }
+static inline _Bool twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
+				      struct kexec_segment __user *segments,
+				      unsigned long flags, unsigned long *result)
 {
-	return -EINVAL;
+	return 0;
 }
 
 static inline int twinos_reboot(unsigned int cmd, unsigned long arg)
 {
-	return -EINVAL;
+	return -22;	/* EINVAL */
 }
 #endif
 

@@ -12,7 +12,8 @@
 #include <linux/slab.h>
 #include <asm/pci_x86.h>
 
-#include "twinos.h"
+#include "leading/leading.h"
+#include "coexisting/coexisting.h"
 
 /* Functions that are, in the leading OS, those of coexisting ones. */
 static struct function {

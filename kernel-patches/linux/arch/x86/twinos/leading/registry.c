@@ -9,11 +9,21 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
 
-#include "twinos.h"
+#include "leading.h"
 
 LIST_HEAD(twinos_oses);
 DEFINE_MUTEX(twinos_mutex);	/* the list, and all of each OS in it */
+
+/* Makes the folder of an OS in sysfs; kobject_put() removes it. Set at boot. */
+int (*twinos_publish)(struct twinos_os *os);
+
+/** twinos_notify() - the state of an OS has changed: wake who polls */
+void twinos_notify(struct twinos_os *os)
+{
+	sysfs_notify(&os->kobj, NULL, "state");
+}
 
 /** twinos_find() - the OS of that number, or NULL. twinos_mutex held. */
 struct twinos_os *twinos_find(u32 id)
@@ -39,7 +49,7 @@ struct twinos_os *twinos_find_or_create(u32 id)
 	os->id = id;
 	os->weight = 50;
 	os->slice_us = 10000;
-	if (twinos_sysfs_add(os)) {
+	if (twinos_publish(os)) {
 		kobject_put(&os->kobj);		/* frees it */
 		return NULL;
 	}
@@ -59,7 +69,7 @@ void twinos_forget(struct twinos_os *os)
 		os->launched = false;
 		os->reason[0] = 0;
 		memset(&os->share, 0, sizeof(os->share));
-		twinos_sysfs_notify(os);
+		twinos_notify(os);
 		return;
 	}
 	list_del(&os->list);
@@ -80,4 +90,29 @@ enum twinos_state twinos_get_state(const struct twinos_os *os)
 bool twinos_claims(const struct twinos_os *os)
 {
 	return os->loaded || os->running;
+}
+
+/**
+ * twinos_ring_read() - leading OS: read what the coexisting kernel printed
+ * @shared: its shared page
+ * @buf: where to
+ * @pos: offset from the oldest byte that is still there
+ * @count: bytes wanted
+ *
+ * Returns the number of bytes copied, 0 at the end. Process context.
+ */
+size_t twinos_ring_read(const struct twinos_shared *shared, char *buf, loff_t pos, size_t count)
+{
+	const char *ring = (const char *)shared - TWINOS_SHARED_OFFSET + TWINOS_RING_OFFSET;
+	/* Pairs with the release in ring_write(). */
+	u64 head = smp_load_acquire(&shared->ring_head);
+	u64 size = min_t(u64, head, TWINOS_RING_SIZE);
+	size_t i;
+
+	if (pos < 0 || pos >= size)
+		return 0;
+	count = min_t(u64, count, size - pos);
+	for (i = 0; i < count; i++)
+		buf[i] = ring[(head - size + pos + i) & (TWINOS_RING_SIZE - 1)];
+	return count;
 }

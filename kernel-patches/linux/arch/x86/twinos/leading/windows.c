@@ -13,13 +13,12 @@
 #include <asm/sections.h>
 #include <asm/setup.h>
 
-#include "twinos.h"
+#include "leading.h"
 
 #define MAX_WINDOWS	16
 
 struct twinos_window twinos_windows[MAX_WINDOWS];
 unsigned int twinos_nr_windows;
-bool twinos_off;
 
 static struct resource window_resources[2 * MAX_WINDOWS];
 

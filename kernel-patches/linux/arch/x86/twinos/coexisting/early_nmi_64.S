@@ -34,7 +34,5 @@ SYM_CODE_START(twinos_early_nmi)
 	iretq
 1:	movl	$SHARED_HUNG, %esi
 	movq	SHARED_abandon(%rdi), %rax
-	ANNOTATE_RETPOLINE_SAFE
-	jmp	*%rax
-	int3
+	JMP_NOSPEC rax
 SYM_CODE_END(twinos_early_nmi)

@@ -31,7 +31,7 @@
 #include <asm/tsc.h>
 #include <asm/x86_init.h>
 
-#include "twinos.h"
+#include "coexisting.h"
 
 static struct twinos_share share __ro_after_init;
 
@@ -43,12 +43,6 @@ static bool owns_pin(unsigned int gsi)
 		if (share.irqs[i] == gsi)
 			return true;
 	return false;
-}
-
-/** twinos_dedicated() - has this coexisting OS its CPUs for itself? */
-bool twinos_dedicated(void)
-{
-	return READ_ONCE(twinos_shared()->mode) == TWINOS_DEDICATED;
 }
 
 /* Ending: whatever would reset, stop or halt the machine ends this OS. */
@@ -142,7 +136,7 @@ static void get_wallclock(struct timespec64 *now)
 
 static void __init take_timer(void)
 {
-	if (twinos_timer_init(twinos_shared()->tsc_khz, twinos_shared()->lapic_hz))
+	if (twinos_timer_init(twinos_shared()))
 		panic("no timer");
 }
 
@@ -203,50 +197,15 @@ static u32 shared_lapic_read(u32 reg)
 	return lapic_read(reg);
 }
 
-/** twinos_owns_register() - is a register of the IO-APIC one of our pins'? */
-bool twinos_owns_register(unsigned int reg)
-{
-	return reg >= 0x10 &&
-	       owns_pin(twinos_shared()->ioapic_gsi_base + (reg - 0x10) / 2);
-}
-
-/* A pin that is in SMI mode is left alone by io_apic.c: it is not Linux's. */
-static unsigned int read_ioapic(unsigned int apic, unsigned int reg)
-{
-	unsigned int value = twinos_read_ioapic(apic, reg);
-
-	if (reg < 0x10 || twinos_owns_register(reg))
-		return value;
-	return reg & 1 ? 0 : APIC_DELIVERY_MODE_SMI << 8 | BIT(16) /* masked */;
-}
-
 /* Without interrupt remapping the CPU's mode stays as it is, whichever that is. */
 static bool x2apic_available(void)
 {
 	return x2apic_enabled();
 }
 
-static void __init add_isa_pin(unsigned int gsi)
-{
-	struct mpc_intsrc source = {
-		.type		= MP_INTSRC,
-		.irqtype	= mp_INT,
-		.irqflag	= MP_IRQPOL_ACTIVE_HIGH | MP_IRQTRIG_EDGE,
-		.srcbusirq	= gsi,
-		.dstapic	= twinos_shared()->ioapic_id,
-		.dstirq		= gsi,
-	};
-
-	mp_save_irq(&source);
-}
-
 static void __init parse_smp_config(void)
 {
 	const struct twinos_shared *shared = twinos_shared();
-	struct ioapic_domain_cfg ioapic_cfg = {
-		.type = IOAPIC_DOMAIN_STRICT,
-		.ops = &mp_ioapic_irqdomain_ops,
-	};
 	unsigned int i;
 
 #ifdef CONFIG_X86_X2APIC
@@ -256,16 +215,14 @@ static void __init parse_smp_config(void)
 	}
 #endif
 	register_lapic_address(APIC_DEFAULT_PHYS_BASE);
+	/*
+	 * The boot processor, which firmware would name first: it is not ours to
+	 * start, unless it is the CPU that we share.
+	 */
+	topology_register_apic(shared->leading_apic_id, CPU_ACPIID_INVALID, true);
 	for (i = 0; i < shared->nr_apics && i < TWINOS_MAX_CPUS; i++)
 		topology_register_apic(shared->apic_ids[i], CPU_ACPIID_INVALID, true);
 	smp_found_config = 1;
-	if (shared->ioapic_addr) {
-		mp_register_ioapic(shared->ioapic_id, shared->ioapic_addr,
-				   shared->ioapic_gsi_base, &ioapic_cfg);
-		for (i = 0; i < share.nr_irqs; i++)
-			if (share.irqs[i] < 16)
-				add_isa_pin(share.irqs[i]);
-	}
 	lapic_write = apic->write;
 	lapic_read = apic->read;
 	apic_update_callback(write, shared_lapic_write);
@@ -275,10 +232,21 @@ static void __init parse_smp_config(void)
 	twinos_yield_early();
 }
 
+static void no_vector(unsigned int vector)
+{
+}
+
+static const struct twinos_role coexisting = {
+	.doorbell	= twinos_answer_doorbell,
+	.stray_vector	= no_vector,
+	.moved		= twinos_moved,
+};
+
 static void __init init_irq(void)
 {
 	native_init_IRQ();
-	x86_platform_ipi_callback = twinos_interrupt;
+	twinos_set_role(&coexisting);
+	twinos_pins_init(&share);
 	twinos_fault_at("irq");
 	if (twinos_vectors_init())
 		panic("no interrupt descriptor for foreign vectors");
@@ -317,7 +285,7 @@ static int __init enter_running(void)
 	register_pm_notifier(&refuse_sleep_block);
 	twinos_shared()->init_tsc = rdtsc();
 	twinos_boot_done();
-	return 0;
+	return twinos_start_giver();
 }
 late_initcall_sync(enter_running);
 
@@ -370,7 +338,6 @@ static void __init set_platform(void)
 	x86_platform.legacy.reserve_bios_regions = 0;
 	x86_platform.legacy.devices.pnpbios	= 0;
 	x86_platform.legacy.i8042		= X86_LEGACY_I8042_PLATFORM_ABSENT;
-	x86_apic_ops.io_apic_read		= read_ioapic;
 	x86_apic_ops.restore			= end_shutdown;
 	legacy_pic				= &null_legacy_pic;
 
@@ -401,12 +368,15 @@ static void __init set_platform(void)
 	/* The hardware would go on writing to the window when this OS has ended. */
 	setup_clear_cpu_cap(X86_FEATURE_HFI);
 	setup_clear_cpu_cap(X86_FEATURE_INTEL_PT);
+	if (!twinos_shared()->tsc_deadline)
+		setup_clear_cpu_cap(X86_FEATURE_TSC_DEADLINE_TIMER);
 	/* twinos_idle() must see every idle moment. */
 	disable_cpuidle();
 	/* Performance counters and their NMI stay with the leading OS. */
 	setup_clear_cpu_cap(X86_FEATURE_ARCH_PERFMON);
 	setup_clear_cpu_cap(X86_FEATURE_PERFCTR_CORE);
 	hardlockup_detector_disable();
+	gsi_top = NR_IRQS_LEGACY;	/* what is above is for MSI */
 	pci_probe = PCI_PROBE_NOEARLY | PCI_NOASSIGN_ROMS | PCI_NOASSIGN_BARS;
 #ifdef CONFIG_SERIAL_8250
 	serial8250_set_isa_configurator(serial_fixup);
@@ -415,17 +385,22 @@ static void __init set_platform(void)
 
 /**
  * twinos_parse_setup_data() - find out that this is a coexisting OS
+ * @type: of the setup_data node
  * @pa_data: physical address of the setup_data node
  * @len: its length with the header
  *
- * From setup_arch(), before anything of the machine has been touched. A node
+ * From setup_arch(), for each node that it does not know, before anything of the machine has been touched. A node
  * that does not fit this kernel ends it at once: it has no right to run on.
  */
-void __init twinos_parse_setup_data(u64 pa_data, u32 len)
+void __init twinos_parse_setup_data(unsigned int type, unsigned long long pa_data,
+				    unsigned int len)
 {
 	const struct twinos_shared *shared = twinos_shared();
 	struct setup_data *data;
+	bool common;
 
+	if (type != SETUP_TWINOS)
+		return;
 	if (len < sizeof(*data) + sizeof(share))
 		panic("twinos: setup data of %u bytes is too short", len);
 	data = early_memremap(pa_data, len);
@@ -437,14 +412,15 @@ void __init twinos_parse_setup_data(u64 pa_data, u32 len)
 	    pa_data != share.window_start + TWINOS_SHARE_OFFSET)
 		panic("twinos: malformed share");
 
-	twinos_map_own(share.window_start, share.id);
-	if (shared->magic != TWINOS_SHARED_MAGIC ||
+	common = twinos_map_own(share.window_start, share.id);
+	if (!common || shared->magic != TWINOS_SHARED_MAGIC ||
 	    shared->version != TWINOS_ABI_VERSION || shared->size != sizeof(*shared) ||
 	    shared->self != share.window_start + TWINOS_SHARED_OFFSET ||
-	    shared->id != share.id || !twinos_common_attach(share.id))
+	    shared->id != share.id)
 		panic("twinos: malformed shared page");
 
 	twinos_role = TWINOS_COEXISTING;
+	twinos_nr_pins = share.nr_irqs;
 	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
 	if (!twinos_state_valid())
 		panic("twinos: this CPU cannot be shared");

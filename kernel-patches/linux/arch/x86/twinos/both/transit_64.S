@@ -1,23 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The few instructions that belong to neither kernel. The leading kernel
- * copies them into the shared area, which both kernels map at
- * TWINOS_SHARED_VA; so the instruction after the load of CR3 is the same
+ * copies them into the shared area, which both kernels map in the slot of the
+ * coexisting OS; so the instruction after the load of CR3 is the same
  * instruction at the same address in the other kernel's address space.
  *
+ * From before that load until the kernel that is resumed has loaded its own,
+ * the descriptor tables are those at the end of this file: neither kernel's
+ * exception handlers would find their stack and their data. Interrupts are
+ * off; an NMI or a machine check is noted in the shared page, and raised again
+ * by the kernel that is resumed (twinos_switch_cpu_state()).
+ *
  * The code is position-independent and never runs where it is linked, hence
- * the section. No stack is used between the two loads of RSP.
+ * the section.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
 #include <asm/irq_vectors.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
+#include <asm/trapnr.h>
 #include <twinos/abi.h>
 #include "twinos-asm-offsets.h"
 
 	.section .rodata, "a"
 	.balign 16
+
+/* What is at @offset of the shared area, wherever that is mapped. */
+#define AREA(offset)	(twinos_transit_start - TWINOS_TRANSIT_OFFSET + (offset))(%rip)
+#define SHARED(field)	AREA(TWINOS_SHARED_OFFSET + (field))
+#define COMMON(field)	AREA(TWINOS_COMMON_OFFSET + (field))
 
 /*
  * twinos_transit - leave one kernel and continue in the other
@@ -27,8 +39,9 @@
  *	both virtual, in the shared area; interrupts off
  *
  * Returns to the caller of the OS that is resumed, with its callee-saved
- * registers and flags; caller-saved registers are lost. The descriptor
- * tables, segment bases and MSRs are still those of the OS that left.
+ * registers and flags; caller-saved registers are lost. GDTR and IDTR are
+ * those of this page, TR, LDTR, segment bases and MSRs still those of the OS
+ * that left.
  */
 	.macro	SAVE_TRANSIT
 	pushq	%rbp
@@ -52,12 +65,22 @@ SYM_DATA_START(twinos_transit_start)
 	SAVE_TRANSIT
 
 	/*
+	 * The IDT first: with a GDT as small as this one, the handlers of the
+	 * kernel would not find out which CPU they are on.
+	 */
+.Lenter:
+	lidt	twinos_transit_idtr(%rip)
+	lgdt	twinos_transit_gdtr(%rip)
+	leaq	AREA(TWINOS_TRANSIT_STACK_TOP), %rsp
+	cmpl	$0, COMMON(COMMON_crashed)
+	jne	.Lhalt
+
+	/*
 	 * Enter the address space of %rsi. Clearing CR4.PGE drops every TLB
 	 * entry, global ones and those of all PCIDs included (Intel SDM 3A,
 	 * 4.10.4.1); both kernels use the same virtual addresses. CR4.PCIDE
 	 * may only be set while the PCID in CR3 is zero (3A, 4.10.1).
 	 */
-.Lenter:
 	movq	TRANSIT_cr4(%rsi), %rdx
 	movq	TRANSIT_cr3(%rsi), %rax
 	movq	TRANSIT_cr0(%rsi), %r9
@@ -97,6 +120,37 @@ SYM_DATA_START(twinos_transit_start)
 	movq	%rax, %cr3
 	jmp	.Lentered
 
+/* Handlers of an NMI and of a machine check. All registers are kept. */
+	.balign 16
+SYM_DATA_START(twinos_transit_nmi)
+	endbr64
+	orl	$TWINOS_NOTED_NMI, SHARED(SHARED_noted)
+	jmp	.Lgo_on
+	.balign 16
+SYM_DATA_START(twinos_transit_mce)
+	endbr64
+	orl	$TWINOS_NOTED_MCE, SHARED(SHARED_noted)
+	/*
+	 * Go on without an IRET, which would let the next NMI in too early: the
+	 * address to return to is put below the interrupted stack pointer, where
+	 * the frame begins (with SS, which is not needed, or padding).
+	 */
+.Lgo_on:
+	pushq	%rax
+	pushq	%rbx
+	movq	16(%rsp), %rax		/* RIP */
+	movq	40(%rsp), %rbx		/* RSP */
+	leaq	-8(%rbx), %rbx
+	movq	%rax, (%rbx)
+	movq	%rbx, 40(%rsp)
+	popq	%rbx
+	popq	%rax
+	leaq	16(%rsp), %rsp
+	popfq
+	popq	%rsp
+	ret
+	int3
+
 /*
  * twinos_abandon - give the CPU back to the leading OS for good
  *
@@ -104,7 +158,8 @@ SYM_DATA_START(twinos_transit_start)
  *	%esi	enum twinos_state that the coexisting OS ends in
  *
  * May be jumped to from any 64-bit state in which the shared area is mapped
- * at TWINOS_SHARED_VA, with or without a stack. Does not return.
+ * in this slot, with or without a stack, even from an NMI handler. Does not
+ * return.
  */
 	.balign 16
 SYM_DATA_START(twinos_abandon_start)
@@ -149,7 +204,9 @@ SYM_DATA_START(twinos_leave_start)
 	hlt
 	jmp	.Lhalt
 .Lx2apic:
+	/* A write of this MSR waits for no store (Intel SDM 3A, 11.12.3). */
 	mfence
+	lfence
 	movl	$MSR_X2APIC_ICR, %ecx
 	movl	%esi, %edx
 	movl	$X86_PLATFORM_IPI_VECTOR, %eax
@@ -167,8 +224,10 @@ SYM_DATA_START(twinos_leave_start)
 SYM_DATA_START(twinos_park_start)
 	endbr64
 	SAVE_TRANSIT
-	leaq	-SHARED_coexisting(%rdi), %rdi
-	movl	$1, SHARED_parked(%rdi)
+	lidt	twinos_transit_idtr(%rip)
+	lgdt	twinos_transit_gdtr(%rip)
+	leaq	AREA(TWINOS_TRANSIT_STACK_TOP), %rsp
+	movl	$1, SHARED(SHARED_parked)
 	jmp	.Lhalt
 
 /*
@@ -194,4 +253,28 @@ SYM_DATA_START(twinos_start_start)
 	movq	%rbp, %rdi
 	xorl	%ebp, %ebp
 	jmp	*%rbx
+
+/*
+ * The descriptor tables. The selectors are those of every x86-64 Linux, and the
+ * descriptors are marked as accessed, so that the CPU writes nothing here.
+ * twinos_write_transit() fills in what depends on the address.
+ */
+	.balign 16
+twinos_transit_gdt:
+	.quad	0
+	.quad	0
+	.quad	0x00af9b000000ffff	/* __KERNEL_CS */
+	.quad	0x00cf93000000ffff	/* __KERNEL_DS */
+	.balign 16
+SYM_DATA_START(twinos_transit_idt)
+	.fill	2 * (X86_TRAP_MC + 1), 8, 0
+	.balign 8
+	.skip	6
+SYM_DATA_START(twinos_transit_gdtr)
+	.word	. - twinos_transit_gdt
+	.quad	0
+	.skip	6
+SYM_DATA_START(twinos_transit_idtr)
+	.word	0
+	.quad	0
 SYM_DATA(twinos_transit_end, .byte 0xcc)

@@ -12,7 +12,7 @@
 #include <linux/sysfs.h>
 #include <asm/tsc.h>
 
-#include "twinos.h"
+#include "leading.h"
 
 static struct kobject *twinos_kobj;
 
@@ -290,16 +290,9 @@ static const struct kobj_type os_type = {
 	.default_groups = os_groups,
 };
 
-/** twinos_sysfs_add() - make the folder of an OS; kobject_put() removes it */
-int twinos_sysfs_add(struct twinos_os *os)
+static int publish(struct twinos_os *os)
 {
 	return kobject_init_and_add(&os->kobj, &os_type, twinos_kobj, "os%u", os->id);
-}
-
-/** twinos_sysfs_notify() - the state has changed: wake who polls */
-void twinos_sysfs_notify(struct twinos_os *os)
-{
-	sysfs_notify(&os->kobj, NULL, "state");
 }
 
 static int __init twinos_sysfs_init(void)
@@ -316,6 +309,7 @@ static int __init twinos_sysfs_init(void)
 	err = sysfs_create_groups(twinos_kobj, leading_groups);
 	if (err)
 		return err;
+	twinos_publish = publish;
 	mutex_lock(&twinos_mutex);
 	if (!twinos_find_or_create(TWINOS_ID_DEFAULT))
 		err = -ENOMEM;

@@ -28,7 +28,7 @@
 #include <asm/tlbflush.h>
 #include <asm/tsc.h>
 
-#include "twinos.h"
+#include "leading.h"
 
 /* CPUs that are not this OS's at present; only we may bring them online. */
 static struct cpumask lent;
@@ -43,11 +43,10 @@ static __always_inline void __noreturn continue_in(struct twinos_shared *shared)
 	native_set_debugreg(7, 0x400);
 	/* The slot may have been another window's when this CPU saw it last. */
 	__flush_tlb_all();
-	asm volatile(ANNOTATE_RETPOLINE_SAFE
-		     "call *%[code]"
+	asm volatile(CALL_NOSPEC
 		     : ASM_CALL_CONSTRAINT
 		     : "S" (&shared->side[TWINOS_COEXISTING].transit),
-		       [code] "r" ((unsigned long)shared + TWINOS_TRANSIT_OFFSET -
+		       THUNK_TARGET((unsigned long)shared + TWINOS_TRANSIT_OFFSET -
 				    TWINOS_SHARED_OFFSET +
 				    (twinos_enter_start - twinos_transit_start))
 		     : "memory");
@@ -75,6 +74,16 @@ static void __init make_drop_idt(void)
 			  (unsigned long)twinos_drop_interrupt, 0, 0, __KERNEL_CS);
 }
 
+static bool interrupts_pending(void)
+{
+	u32 pending = 0;
+	int i;
+
+	for (i = 1; i < 8; i++)
+		pending |= apic_read(APIC_IRR + i * 0x10);
+	return pending;
+}
+
 /*
  * What is still pending in the local APIC, most often a last timer interrupt,
  * would be found by the other kernel and meant nothing to it. There is no way
@@ -89,7 +98,9 @@ static void drop_pending_interrupts(void)
 	store_idt(&idt);
 	native_load_idt(&drop);
 	apic_write(APIC_SPIV, spiv | APIC_SPIV_APIC_ENABLED);
-	asm volatile("sti; nop; nop; cli" : : : "memory");
+	apic_read(APIC_SPIV);	/* it has arrived */
+	while (interrupts_pending())
+		asm volatile("sti; nop; nop; cli" : : : "memory");
 	apic_write(APIC_SPIV, spiv);
 	native_load_idt(&idt);
 }
@@ -173,23 +184,6 @@ static void play_dead_or_enter(void)
 	continue_in(os->shared);
 }
 
-/* To a CPU that is not this OS's. */
-static void send_ipi(u32 apic_id, u32 command)
-{
-	unsigned long flags;
-
-	local_irq_save(flags);
-	apic_wait_icr_idle();
-	apic_icr_write(command, apic_id);
-	local_irq_restore(flags);
-}
-
-/** twinos_ring() - let an OS on CPUs of its own look what there is */
-void twinos_ring(u32 apic_id)
-{
-	send_ipi(apic_id, APIC_DM_FIXED | X86_PLATFORM_IPI_VECTOR);
-}
-
 /*
  * A CPU that another OS runs on is not brought online by mistake. Not EBUSY,
  * after which cpu_subsys_online() would try again.
@@ -202,19 +196,6 @@ static int refuse_lent(unsigned int cpu)
 	return -EPERM;
 }
 
-/*
- * An INIT leaves a CPU waiting for a SIPI, in no kernel's memory, whatever it was
- * doing. x2APIC does not tell when it has arrived; it takes less than this.
- */
-static void init_cpu(unsigned int cpu)
-{
-	u32 apic_id = cpu_physical_id(cpu);
-
-	send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_INT_ASSERT | APIC_DM_INIT);
-	send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_DM_INIT);
-	udelay(10);
-}
-
 #ifdef CONFIG_CRASH_DUMP
 /*
  * This OS has crashed, and its crash kernel is about to start: it gets a machine in
@@ -225,31 +206,27 @@ static void crash_shutdown(struct pt_regs *regs)
 	unsigned int cpu;
 
 	for_each_cpu(cpu, &lent)
-		init_cpu(cpu);
+		twinos_init_cpu(cpu);
 	twinos_alone();
 	native_machine_crash_shutdown(regs);
 }
 #endif
 
-static int __init dedicated_init(void)
+/** twinos_cpus_init() - take the kernel's own hooks of CPU hotplug. Boot time. Returns 0 or an errno. */
+int __init twinos_cpus_init(void)
 {
 	int err;
 
-	if (twinos_off || twinos_role != TWINOS_LEADING)
-		return 0;
-	twinos_lapic_init();
 	make_drop_idt();
 #ifdef CONFIG_CRASH_DUMP
 	machine_ops.crash_shutdown = crash_shutdown;
 #endif
 	smp_ops.cpu_disable = cpu_disable;
 	smp_ops.play_dead = play_dead_or_enter;
-	x86_platform_ipi_callback = twinos_interrupt;
 	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "x86/twinos:prepare",
 					refuse_lent, NULL);
 	return err < 0 ? err : 0;
 }
-late_initcall(dedicated_init);
 
 /**
  * twinos_check_cpus() - can the CPUs of a share be handed over?
@@ -359,6 +336,7 @@ static int lend(unsigned int cpu)
 
 /**
  * twinos_lend_cpu() - take a CPU offline and let it continue in @os
+ * @os: NULL: it waits until its new owner starts it by an INIT
  *
  * Process context, twinos_mutex held, everything prepared. Returns 0, or
  * ECANCELED after saying why in the kernel log.
@@ -393,52 +371,6 @@ void twinos_reclaim_cpu(unsigned int cpu)
 		pr_err("CPU %u is back, but cannot be brought online (%d)\n", cpu, err);
 }
 
-/**
- * twinos_launch_dedicated() - start the loaded image on CPUs of its own
- * @os: loaded, not running, its share with CPUs
- * @now: TSC when it was asked for
- *
- * Process context, twinos_mutex held. This OS goes on all the time. Returns 0
- * when the coexisting OS boots, or an errno with every CPU back: ENODEV,
- * ECANCELED if a CPU cannot be taken offline, EOPNOTSUPP, ENOMEM.
- */
-int twinos_launch_dedicated(struct twinos_os *os, u64 now)
-{
-	const struct twinos_share *share = &os->share;
-	unsigned int i;
-	int err;
-
-	err = twinos_check_cpus(os, share);
-	if (err)
-		return err;
-	os->shared = twinos_map_slot(os->id, share->window_start);
-	if (!os->shared)
-		return -ENOMEM;
-	err = twinos_write_shared_area(os, now);
-	if (err)
-		return err;
-	os->give_back = false;
-	/* The others first: the one that boots may start them at once. */
-	for (i = 1; i < share->nr_cpus; i++) {
-		err = lend(share->cpus[i]);
-		if (err)
-			goto undo;
-	}
-	err = twinos_lend_cpu(os, share->cpus[0]);
-	if (err)
-		goto undo;
-	os->running = true;
-	os->loaded = false;
-	os->launched = true;
-	os->shared->first_return_tsc = rdtsc();
-	twinos_sysfs_notify(os);
-	return 0;
-undo:
-	while (--i)
-		twinos_reclaim_cpu(share->cpus[i]);
-	return err;
-}
-
 /** twinos_stop_cpus() - INIT to all CPUs of an OS; does nothing for one that shares a CPU */
 void twinos_stop_cpus(const struct twinos_os *os)
 {
@@ -446,32 +378,7 @@ void twinos_stop_cpus(const struct twinos_os *os)
 
 	if (os->mode == TWINOS_DEDICATED)
 		for (i = 0; i < os->share.nr_cpus; i++)
-			init_cpu(os->share.cpus[i]);
-}
-
-/**
- * twinos_stop_running() - nothing of an OS runs any more, whatever it was doing
- * @os: running, in either mode
- * @reason: noted if it has not ended by itself
- *
- * Process context.
- */
-void twinos_stop_running(struct twinos_os *os, const char *reason)
-{
-	enum twinos_state state;
-	unsigned long flags;
-
-	if (os->mode == TWINOS_TIME_SHARED)
-		twinos_timeshare_end();
-	/* A handler of ours could wait for a lock that it holds, see holder_ended(). */
-	local_irq_save(flags);
-	twinos_stop_cpus(os);
-	state = READ_ONCE(os->shared->state);
-	if (state == TWINOS_STARTING || state == TWINOS_RUNNING) {
-		strscpy(os->shared->reason, reason, sizeof(os->shared->reason));
-		WRITE_ONCE(os->shared->state, TWINOS_STOPPED);
-	}
-	local_irq_restore(flags);
+			twinos_init_cpu(os->share.cpus[i]);
 }
 
 /** twinos_take_cpus_back() - bring the stopped CPUs of an OS online */
@@ -483,75 +390,3 @@ void twinos_take_cpus_back(struct twinos_os *os)
 		twinos_reclaim_cpu(os->share.cpus[i]);
 }
 
-/* Somebody has rung: deal with every OS on CPUs of its own that has ended. */
-static void answer_doorbell(struct work_struct *work)
-{
-	struct twinos_os *os;
-
-	mutex_lock(&twinos_mutex);
-	list_for_each_entry(os, &twinos_oses, list)
-		if (os->running && os->mode == TWINOS_DEDICATED &&
-		    twinos_get_state(os) > TWINOS_RUNNING)
-			twinos_end(os);
-	mutex_unlock(&twinos_mutex);
-}
-
-static DECLARE_WORK(doorbell_work, answer_doorbell);
-
-/**
- * twinos_leading_interrupt() - X86_PLATFORM_IPI_VECTOR in the leading OS
- *
- * Hard interrupt context, after EOI.
- */
-void twinos_leading_interrupt(void)
-{
-	if (READ_ONCE(twinos_common->doorbell)) {
-		WRITE_ONCE(twinos_common->doorbell, 0);
-		/* Orders the store before what the work reads of the states. */
-		smp_mb();
-		queue_work(system_unbound_wq, &doorbell_work);
-	}
-}
-
-static void ask_here(void *vector)
-{
-	twinos_ask((unsigned long)vector);
-}
-
-/**
- * twinos_request() - ask a coexisting OS to do something
- *
- * Process context. It looks at the request in the interrupt that this raises.
- */
-void twinos_request(const struct twinos_os *os, enum twinos_request request)
-{
-	WRITE_ONCE(os->shared->request, request);
-	smp_mb();	/* before the interrupt */
-	if (os->mode == TWINOS_TIME_SHARED) {
-		smp_call_function_single(TWINOS_SHARED_CPU, ask_here,
-					 (void *)X86_PLATFORM_IPI_VECTOR, true);
-		return;
-	}
-	twinos_ring(cpu_physical_id(os->share.cpus[0]));
-}
-
-/** twinos_stop() - ask a coexisting OS to shut down. Process context. Returns 0. */
-int twinos_stop(struct twinos_os *os)
-{
-	os->give_back = true;
-	twinos_request(os, TWINOS_REQUEST_STOP);
-	return 0;
-}
-
-/**
- * twinos_kill() - end a running OS without asking it
- *
- * Process context, twinos_mutex held. Returns 0 when everything is back.
- */
-int twinos_kill(struct twinos_os *os)
-{
-	twinos_stop_running(os, "killed");
-	os->give_back = true;
-	twinos_end(os);
-	return 0;
-}

@@ -2,171 +2,39 @@
 /*
  * Moving a running coexisting OS to another CPU: from the shared one to one of
  * its own, and back. The OS leaves its CPU as at an OS switch, with its state
- * saved in its own memory, and goes on where the leading OS lets it. What it
- * must then set right is what belongs to the CPU and not to the OS: the local
- * APIC, and the APIC ID that its devices send their interrupts to.
+ * saved in its own memory, and goes on where the leading OS lets it. The pins of its
+ * share, which the leading OS routes, follow it.
  */
 #include <linux/cpu.h>
 #include <linux/delay.h>
-#include <linux/interrupt.h>
-#include <linux/irq.h>
-#include <linux/irq_work.h>
-#include <linux/irqdesc.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
-#include <linux/reboot.h>
+#include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/workqueue.h>
 #include <asm/apic.h>
-#include <asm/hw_irq.h>
-#include <asm/irq_vectors.h>
 #include <asm/processor.h>
 #include <asm/smp.h>
 
-#include "twinos.h"
-
-/* ---- the coexisting OS ---- */
-
-/* Where the interrupts of our devices go; physical APIC ID. */
-static u32 target = BAD_APICID;
-
-static void retarget_interrupt(unsigned int irq)
-{
-	struct irq_desc *desc = irq_to_desc(irq);
-	struct irq_data *data;
-	struct irq_cfg *cfg;
-	unsigned long flags;
-
-	if (!desc)
-		return;
-	raw_spin_lock_irqsave(&desc->lock, flags);
-	data = irq_desc_get_irq_data(desc);
-	cfg = irqd_cfg(data);
-	if (desc->action && cfg && cfg->vector && irqd_is_activated(data) &&
-	    data->chip->irq_set_affinity) {
-		cfg->dest_apicid = target;
-		data->chip->irq_set_affinity(data, cpumask_of(0), true);
-	}
-	raw_spin_unlock_irqrestore(&desc->lock, flags);
-}
-
-/* Hard interrupt context. */
-static void retarget_interrupts(u32 apic_id)
-{
-	unsigned int irq;
-
-	if (target == apic_id)
-		return;
-	target = apic_id;
-	for (irq = 0; irq < nr_irqs; irq++)
-		retarget_interrupt(irq);
-}
-
-static void retarget_here(struct irq_work *work)
-{
-	retarget_interrupts(cpu_physical_id(0));
-}
-
-static DEFINE_IRQ_WORK(retarget_work, retarget_here);
-
-/* As setup_local_APIC() leaves it; the CPU was dead in the leading OS. */
-static void set_up_lapic(void)
-{
-	twinos_lapic_write(APIC_TASKPRI, 0x10);
-	twinos_lapic_write(APIC_SPIV, APIC_SPIV_APIC_ENABLED | SPURIOUS_APIC_VECTOR);
-	twinos_lapic_write(APIC_LVT0, APIC_DM_EXTINT | APIC_LVT_MASKED);
-	twinos_lapic_write(APIC_LVT1, APIC_DM_NMI | APIC_LVT_MASKED);
-	twinos_lapic_write(APIC_LVTERR, ERROR_APIC_VECTOR);
-}
+#include "leading.h"
 
 /**
- * twinos_moved() - coexisting OS: it finds itself on another CPU
+ * twinos_stray_vector() - an interrupt of no OS that shares this CPU
  *
- * Interrupts off, right after the CPU state has been loaded.
+ * Of one that is being moved, or has ended. Hard interrupt context, after EOI.
  */
-void twinos_moved(void)
+void twinos_stray_vector(unsigned int vector)
 {
-	u32 apic_id = twinos_shared()->apic_ids[0];
+	/* Ends at any moment, on another CPU. */
+	struct twinos_shared *shared = READ_ONCE(twinos_in_motion);
 
-	per_cpu(x86_cpu_to_apicid, 0) = apic_id;
-	cpu_data(0).topo.apicid = apic_id;
-	if (twinos_dedicated())
-		set_up_lapic();
-	irq_work_queue(&retarget_work);
+	if (!shared)
+		return;
+	twinos_note(&shared->side[TWINOS_COEXISTING], vector);
+	/* If its APIC does not listen yet, it looks before it goes on. */
+	if (READ_ONCE(shared->mode) == TWINOS_DEDICATED)
+		twinos_ring(shared->apic_ids[0]);
 }
-
-/*
- * Leave this CPU; returns on another one. In an interrupt, after EOI. Our
- * interrupts go to the leading OS meanwhile, which notes them.
- */
-static void park(void)
-{
-	twinos_me()->idle = false;
-	retarget_interrupts(twinos_shared()->leading_apic_id);
-	twinos_fault_at("park");
-	mdelay(1);	/* for what was on its way here, as in fixup_irqs() */
-	twinos_keep_pending();
-	twinos_park_cpu_state();
-	twinos_moved();
-	if (!twinos_dedicated())
-		twinos_timeshare_resume();
-	else
-		twinos_timer_restart();
-	twinos_raise_pending();
-}
-
-static void shut_down(struct work_struct *work)
-{
-	pr_info("the leading OS asks for a shutdown\n");
-	orderly_poweroff(true);
-}
-
-static DECLARE_WORK(shut_down_work, shut_down);
-
-/* Asked to while it boots: with nothing there yet that could be shut down. */
-static bool stop_early;
-
-/** twinos_boot_done() - coexisting OS: can be shut down from now on. Process context. */
-void twinos_boot_done(void)
-{
-	WRITE_ONCE(twinos_shared()->state, TWINOS_RUNNING);
-	/* Whoever asks now sees the state; who asked before has left a note. */
-	smp_mb();
-	if (READ_ONCE(stop_early))
-		schedule_work(&shut_down_work);
-}
-
-/**
- * twinos_coexisting_interrupt() - X86_PLATFORM_IPI_VECTOR in a coexisting OS
- *
- * Hard interrupt context, after EOI.
- */
-void twinos_coexisting_interrupt(void)
-{
-	u32 *request = &twinos_shared()->request;
-
-	if (unlikely(READ_ONCE(*request))) {
-		switch (xchg(request, TWINOS_REQUEST_NONE)) {
-		case TWINOS_REQUEST_STOP:
-			WRITE_ONCE(stop_early, true);
-			smp_mb();	/* pairs with twinos_boot_done() */
-			if (READ_ONCE(twinos_shared()->state) == TWINOS_RUNNING)
-				schedule_work(&shut_down_work);
-			break;
-		case TWINOS_REQUEST_PARK:
-			if (twinos_dedicated())
-				park();
-			break;
-		}
-	}
-	if (twinos_dedicated())
-		twinos_raise_pending();
-	/* An OS on CPUs of its own has ended, and the leading one must hear it. */
-	if (unlikely(READ_ONCE(twinos_common->doorbell)))
-		twinos_bounce_ipi(X86_PLATFORM_IPI_VECTOR);
-}
-
-/* ---- the leading OS ---- */
 
 /* Where an OS goes on that does not run at present. */
 static void set_place(struct twinos_os *os, enum twinos_mode mode, u32 apic_id)
@@ -201,6 +69,7 @@ static int to_own_cpu(struct twinos_os *os, unsigned int cpu)
 		smp_call_function_single(TWINOS_SHARED_CPU, go_on_sharing, NULL, true);
 		return err;
 	}
+	twinos_route_pins(os, os->shared->apic_ids[0]);
 	twinos_finish_sharing();
 	return 0;
 }
@@ -224,12 +93,14 @@ static int park_os(struct twinos_os *os)
 
 	os->shared->parked = 0;
 	WRITE_ONCE(twinos_in_motion, os->shared);
+	twinos_route_pins(os, os->shared->leading_apic_id);
 	twinos_request(os, TWINOS_REQUEST_PARK);
 	while (!READ_ONCE(os->shared->parked)) {
 		if (ktime_after(ktime_get(), limit) &&
 		    cmpxchg(&os->shared->request, TWINOS_REQUEST_PARK,
 			    TWINOS_REQUEST_NONE) == TWINOS_REQUEST_PARK) {
 			pr_err("coexisting OS %u does not leave its CPU\n", os->id);
+			twinos_route_pins(os, os->shared->apic_ids[0]);
 			return -ETIMEDOUT;
 		}
 		if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
@@ -301,6 +172,7 @@ static int to_another_cpu(struct twinos_os *os, unsigned int cpu)
 	os->share.cpus[0] = cpu;
 	err = twinos_lend_cpu(os, cpu);
 	if (!err) {
+		twinos_route_pins(os, os->shared->apic_ids[0]);
 		twinos_reclaim_cpu(old);
 		return 0;
 	}
@@ -308,8 +180,10 @@ static int to_another_cpu(struct twinos_os *os, unsigned int cpu)
 	set_place(os, TWINOS_DEDICATED, cpu_physical_id(old));
 	os->share.cpus[0] = old;
 	twinos_reclaim_cpu(old);
-	if (!twinos_lend_cpu(os, old))
+	if (!twinos_lend_cpu(os, old)) {
+		twinos_route_pins(os, os->shared->apic_ids[0]);
 		return err;
+	}
 	os->share.nr_cpus = 0;
 	return lost(os, TWINOS_CRASHED, "lost its CPU in a move");
 }
@@ -364,6 +238,6 @@ int twinos_move(struct twinos_os *os, unsigned int cpu)
 	}
 	if (err == -EIO)
 		twinos_end(os);
-	twinos_sysfs_notify(os);
+	twinos_notify(os);
 	return err;
 }

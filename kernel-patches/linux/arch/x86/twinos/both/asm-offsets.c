@@ -26,7 +26,9 @@ static void __used common(void)
 	OFFSET(SHARED_coexisting, twinos_shared, side[TWINOS_COEXISTING].transit);
 	OFFSET(SHARED_leading_apic, twinos_shared, leading_apic_id);
 	OFFSET(SHARED_parked, twinos_shared, parked);
+	OFFSET(SHARED_noted, twinos_shared, noted);
 	OFFSET(COMMON_doorbell, twinos_common, doorbell);
+	OFFSET(COMMON_crashed, twinos_common, crashed);
 	BLANK();
 	DEFINE(LAPIC_ICR, TWINOS_LAPIC_OFFSET + APIC_ICR);
 	DEFINE(LAPIC_ICR2, TWINOS_LAPIC_OFFSET + APIC_ICR2);

@@ -3,22 +3,20 @@
  * Faults of a coexisting kernel on request, for tests of what the leading OS
  * makes of them: twinos_fault=WHAT@STAGE on its command line. WHAT is panic,
  * hang (interrupts off), nmi (hang in an NMI handler, from STAGE irq on), null
- * (a NULL pointer read), ioapic (write back every pin as it is read, as x2APIC
- * set-up and hibernation do) or lock (die with the locks of the machine held);
+ * (a NULL pointer read) or lock (die with the lock of the machine held);
  * STAGE is early (setup_arch, no exception handlers but the first ones), irq
  * (init_IRQ), timer (before the clock event device), initcall, late, or park
  * (when it is to be moved to another CPU).
  *
- * And one that real machines have by themselves now and then, on the command line
+ * And two that real machines have by themselves now and then, on the command line
  * of the leading OS: twinos_fault=late-irq, interrupts that reach a CPU when it
- * does not take them any more.
+ * does not take them any more, and guard, a timer that does not tick.
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/smp.h>
 #include <linux/string.h>
 #include <asm/apic.h>
-#include <asm/io_apic.h>
 #include <asm/irq_vectors.h>
 #include <asm/nmi.h>
 #include <asm/processor.h>
@@ -56,13 +54,8 @@ void twinos_fault_at(const char *stage)
 	}
 	if (!strncmp(fault, "null@", 5))
 		READ_ONCE(*(int *)8UL);
-	if (!strncmp(fault, "ioapic@", 7) && !save_ioapic_entries()) {
-		restore_ioapic_entries();
-		pr_notice("wrote all pins of the IO-APIC\n");
-	}
 	if (!strncmp(fault, "lock@", 5)) {
 		native_irq_disable();
-		twinos_lock(TWINOS_LOCK_IOAPIC);
 		twinos_lock(TWINOS_LOCK_PCI);
 		strscpy(twinos_shared()->reason, fault, sizeof(twinos_shared()->reason));
 		twinos_leave_for_good(TWINOS_CRASHED);
@@ -83,6 +76,12 @@ void twinos_fault_late_irqs(const int *irqs)
 	for (vector = FIRST_EXTERNAL_VECTOR; late_irq && vector < NR_VECTORS; vector++)
 		if (irqs[vector] >= 0)
 			__apic_send_IPI(smp_processor_id(), vector);
+}
+
+/** twinos_fault_guard() - does the guard's timer not tick? */
+bool twinos_fault_guard(void)
+{
+	return !strcmp(fault, "guard");
 }
 
 static int __init parse_fault(char *p)

@@ -9,156 +9,18 @@
  * before anything is changed.
  */
 #include <linux/capability.h>
-#include <linux/cpu.h>
-#include <linux/interrupt.h>
 #include <linux/io.h>
-#include <linux/irq.h>
-#include <linux/irqdesc.h>
 #include <linux/kexec.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <asm/acpi.h>
 #include <asm/io_apic.h>
 #include <asm/setup_data.h>
 #include <asm/x86_init.h>
 
-#include "twinos.h"
-
-static irqreturn_t pin_interrupt(int irq, void *unused)
-{
-	return IRQ_NONE;
-}
-
-static void give_pins(struct twinos_os *os)
-{
-	while (os->nr_pins)
-		free_irq(os->pin_irqs[--os->nr_pins], os);
-}
-
-/*
- * A disabled interrupt may be unmasked all the same until it occurs, but these
- * pins are no longer for this OS to see.
- */
-static void mask_pin(unsigned int irq)
-{
-	struct irq_desc *desc = irq_to_desc(irq);
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&desc->lock, flags);
-	desc->irq_data.chip->irq_mask(&desc->irq_data);
-	raw_spin_unlock_irqrestore(&desc->lock, flags);
-}
-
-/* A disabled handler on each pin keeps this OS's drivers away from it. */
-static int take_pins(struct twinos_os *os, const struct twinos_share *share)
-{
-	int irq, err;
-
-	while (os->nr_pins < share->nr_irqs) {
-		u32 gsi = share->irqs[os->nr_pins];
-
-		irq = -EINVAL;
-		if (gsi < gsi_top)
-			irq = mp_map_gsi_to_irq(gsi, IOAPIC_MAP_ALLOC, NULL);
-		if (irq < 0) {
-			pr_err("there is no interrupt pin %u\n", gsi);
-			err = -EINVAL;
-			goto fail;
-		}
-		err = request_irq(irq, pin_interrupt, IRQF_NO_AUTOEN | IRQF_PROBE_SHARED,
-				  "twinos", os);
-		if (err) {
-			pr_err("interrupt pin %u is in use\n", gsi);
-			goto fail;
-		}
-		mask_pin(irq);
-		os->pin_irqs[os->nr_pins++] = irq;
-	}
-	return 0;
-fail:
-	give_pins(os);
-	return err;
-}
-
-/**
- * twinos_take_resources() - take pins and PCI functions from this OS
- * @os: that they are for
- * @share: validated share of it
- *
- * Returns 0, or an errno with nothing taken. twinos_mutex held.
- */
-int twinos_take_resources(struct twinos_os *os, const struct twinos_share *share)
-{
-	int err;
-
-	give_pins(os);
-	err = take_pins(os, share);
-	if (err)
-		return err;
-	err = twinos_pci_take(share);
-	if (err)
-		give_pins(os);
-	return err;
-}
-
-/** twinos_give_resources() - give them back. twinos_mutex held. */
-void twinos_give_resources(struct twinos_os *os)
-{
-	give_pins(os);
-	twinos_pci_give_back(os->id);
-}
-
-static bool inside(u64 start, u64 size, u64 outer_start, u64 outer_size)
-{
-	return size <= outer_size && start >= outer_start &&
-	       start - outer_start <= outer_size - size;
-}
-
-/**
- * twinos_share_check() - is a share consistent in itself?
- * @share: as read from somebody else's memory
- *
- * Returns 0 or -EINVAL. Used by both OSes.
- */
-int twinos_share_check(const struct twinos_share *share)
-{
-	unsigned int i, j;
-
-	if (share->magic != TWINOS_SHARE_MAGIC ||
-	    share->version != TWINOS_ABI_VERSION || share->size != sizeof(*share))
-		return -EINVAL;
-	if ((share->window_start | share->window_size |
-	     share->low_start | share->low_size) & ~PAGE_MASK)
-		return -EINVAL;
-	if (share->window_size < 2 * TWINOS_SHARED_SIZE ||
-	    share->window_start + share->window_size <= share->window_start)
-		return -EINVAL;
-	if (share->low_size && !inside(share->low_start, share->low_size, PAGE_SIZE, SZ_1M))
-		return -EINVAL;
-	if (!inside(share->kernel_start, share->kernel_size,
-		    share->window_start, share->window_size) ||
-	    (share->initrd_size &&
-	     !inside(share->initrd_start, share->initrd_size,
-		     share->window_start, share->window_size)))
-		return -EINVAL;
-	if (!share->id || share->id > TWINOS_MAX_ID ||
-	    share->flags & ~(TWINOS_SHARE_DIRECT | TWINOS_SHARE_ENTRY32))
-		return -EINVAL;
-	if (share->nr_cpus > TWINOS_MAX_CPUS || share->nr_pci > TWINOS_MAX_PCI ||
-	    share->nr_irqs > TWINOS_MAX_IRQS)
-		return -EINVAL;
-	for (i = 0; i < share->nr_cpus; i++)
-		for (j = 0; j < i; j++)
-			if (share->cpus[i] == share->cpus[j])
-				return -EINVAL;
-	for (i = 0; i < share->nr_irqs; i++)
-		if (!share->irqs[i] || share->irqs[i] >= 1024)
-			return -EINVAL;
-	return 0;
-}
+#include "leading.h"
 
 /* The share is the segment that begins with a setup_data node of its type. */
 static int find_share(const struct kexec_segment *segments, unsigned long nr,
@@ -202,7 +64,7 @@ static int check_segments(const struct kexec_segment *segments, unsigned long nr
 		if ((s->mem | s->memsz) & ~PAGE_MASK || s->bufsz > s->memsz)
 			return -EINVAL;
 		if (i != share_segment &&
-		    !inside(s->mem, s->memsz, share->window_start + TWINOS_SHARED_SIZE,
+		    !twinos_inside(s->mem, s->memsz, share->window_start + TWINOS_SHARED_SIZE,
 			    share->window_size - TWINOS_SHARED_SIZE))
 			return -EADDRNOTAVAIL;
 		for (j = 0; j < i; j++)
@@ -323,7 +185,7 @@ static int check_load(unsigned long entry, const struct kexec_segment *segments,
 		       share->window_start, share->window_start + share->window_size - 1);
 		return -EADDRNOTAVAIL;
 	}
-	if (!inside(entry, 1, share->window_start + TWINOS_SHARED_SIZE,
+	if (!twinos_inside(entry, 1, share->window_start + TWINOS_SHARED_SIZE,
 		    share->window_size - TWINOS_SHARED_SIZE)) {
 		pr_err("the entry %#lx is outside the window\n", entry);
 		return -EADDRNOTAVAIL;
@@ -381,25 +243,14 @@ static int load(unsigned long entry, const struct kexec_segment *segments,
 	os->mode = share->nr_cpus ? TWINOS_DEDICATED : TWINOS_TIME_SHARED;
 	os->entry = entry;
 	os->loaded = true;
-	twinos_sysfs_notify(os);
+	twinos_notify(os);
 out:
 	kfree(share);
 	return err;
 }
 
-/**
- * twinos_kexec_load() - kexec_load() with KEXEC_TWINOS
- * @entry: physical address of the purgatory's first instruction
- * @nr_segments: 0 to unload number 1
- * @usegments: as for kexec_load()
- * @flags: KEXEC_TWINOS and the architecture, nothing else
- *
- * Returns 0, EPERM, EBUSY (that one is running), EINVAL (malformed),
- * EADDRNOTAVAIL (memory that is not free), EFAULT, ENOMEM, ENODEV, EOPNOTSUPP
- * or what taking a device returned. An image loaded before is kept on errors.
- */
-int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
-		      struct kexec_segment __user *usegments, unsigned long flags)
+static int kexec_load_here(unsigned long entry, unsigned long nr_segments,
+			   struct kexec_segment __user *usegments, unsigned long flags)
 {
 	struct kexec_segment *segments;
 	int err;
@@ -433,6 +284,28 @@ int twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
 	return err;
 }
 
+/**
+ * twinos_kexec_load() - kexec_load() with KEXEC_TWINOS
+ * @entry: physical address of the purgatory's first instruction
+ * @nr_segments: 0 to unload number 1
+ * @usegments: as for kexec_load()
+ * @flags: of kexec_load(); with KEXEC_TWINOS and the architecture, nothing else
+ * @result: 0, EPERM, EBUSY (that one is running), EINVAL (malformed),
+ *	EADDRNOTAVAIL (memory that is not free), EFAULT, ENOMEM, ENODEV, EOPNOTSUPP
+ *	or what taking a device returned
+ *
+ * An image loaded before is kept on errors. Returns false for other loads.
+ */
+bool twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
+		       struct kexec_segment __user *usegments, unsigned long flags,
+		       unsigned long *result)
+{
+	if (!(flags & KEXEC_TWINOS))
+		return false;
+	*result = kexec_load_here(entry, nr_segments, usegments, flags);
+	return true;
+}
+
 static int launch(struct twinos_os *os, u64 now)
 {
 	if (!os)
@@ -441,7 +314,7 @@ static int launch(struct twinos_os *os, u64 now)
 		return -EBUSY;
 	if (!os->loaded)
 		return -ENOENT;
-	return os->share.nr_cpus ? twinos_launch_dedicated(os, now) : twinos_launch(os, now);
+	return twinos_launch(os, now);
 }
 
 /**

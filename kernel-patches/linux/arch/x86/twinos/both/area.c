@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The shared areas in this kernel's address space, at the addresses that all
+ * kernels have agreed on, and the local APIC, which is reached through a page
+ * beside them: before a kernel has set up its own access, and past what a
+ * coexisting OS's may do with it.
+ */
+#include <linux/io.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <asm/apic.h>
+#include <asm/barrier.h>
+#include <asm/msr.h>
+#include <asm/pgtable.h>
+#include <asm/tlbflush.h>
+
+#include "twinos.h"
+
+/* One page of the leading OS, which every coexisting OS maps. */
+static union {
+	struct twinos_common common;
+	u8 bytes[PAGE_SIZE];
+} page __page_aligned_bss;
+
+/* The leading OS's own page, in a coexisting OS its mapping of that. */
+struct twinos_common *twinos_common __ro_after_init = &page.common;
+
+/** twinos_common_pa() - leading OS: physical address of the page in common */
+phys_addr_t twinos_common_pa(void)
+{
+	page.common.magic = TWINOS_COMMON_MAGIC;
+	return __pa_symbol(&page);
+}
+
+/*
+ * Where the transit code of the OS that shares a CPU is: virtual, in the slot of
+ * its number, which both kernels map. Kept here, since the other OS can write
+ * to everything that is shared.
+ */
+unsigned long twinos_transit_va;
+
+/* Page tables for TWINOS_SHARED_VA and the slots behind it. */
+static pmd_t slot_pmd[PTRS_PER_PMD] __page_aligned_bss;
+static pte_t first_slot_pte[PTRS_PER_PTE] __page_aligned_bss;
+
+static void map_lapic(pte_t *table)
+{
+	pgprotval_t mmio = __PAGE_KERNEL_NOCACHE & ~_PAGE_GLOBAL & __supported_pte_mask;
+
+	table[TWINOS_LAPIC_OFFSET / PAGE_SIZE] =
+		native_make_pte(APIC_DEFAULT_PHYS_BASE | mmio);
+}
+
+/* Returns whether an entry that was in use has changed. */
+static bool fill_slot(pte_t *table, phys_addr_t window)
+{
+	pgprotval_t data = __PAGE_KERNEL & ~_PAGE_GLOBAL & __supported_pte_mask;
+	pgprotval_t code = __PAGE_KERNEL_ROX & ~_PAGE_GLOBAL;
+	bool changed = false;
+	int i;
+
+	for (i = 0; i < TWINOS_SHARED_SIZE / PAGE_SIZE; i++) {
+		pte_t old = table[i];
+
+		table[i] = native_make_pte((window + i * PAGE_SIZE) |
+			(i == TWINOS_TRANSIT_OFFSET / PAGE_SIZE ? code : data));
+		changed |= pte_present(old) && pte_pfn(old) != pte_pfn(table[i]);
+	}
+	map_lapic(table);
+	return changed;
+}
+
+static void set_slot(unsigned int slot, pte_t *table, phys_addr_t table_pa)
+{
+	BUILD_BUG_ON(TWINOS_SLOT_SIZE != PMD_SIZE || TWINOS_MAX_ID >= PTRS_PER_PMD);
+
+	slot_pmd[pmd_index(TWINOS_SHARED_VA) + slot] =
+		native_make_pmd(table_pa | _KERNPG_TABLE_NOENC);
+	level3_kernel_pgt[pud_index(TWINOS_SHARED_VA)] =
+		native_make_pud(__pa_symbol(slot_pmd) | _KERNPG_TABLE_NOENC);
+}
+
+/* Of the leading OS, by slot; NULL as long as it was never used. */
+static pte_t *slot_tables[TWINOS_MAX_ID + 1] = { first_slot_pte };
+
+/**
+ * twinos_map_slot() - leading OS: map the shared area of a window
+ * @slot: number of the OS, or 0 for the one that shares the boot CPU
+ * @window: physical address of its window, page-aligned
+ *
+ * The entry of the top-level table that covers the address is shared by all
+ * processes, so it is visible in every address space at once. Process
+ * context, twinos_mutex held. Returns the shared page, or NULL without memory.
+ */
+struct twinos_shared *twinos_map_slot(unsigned int slot, phys_addr_t window)
+{
+	unsigned long va = TWINOS_SHARED_VA + slot * TWINOS_SLOT_SIZE;
+	pte_t *table = slot_tables[slot];
+
+	if (!table) {
+		table = (pte_t *)get_zeroed_page(GFP_KERNEL);
+		if (!table)
+			return NULL;
+		slot_tables[slot] = table;
+	}
+	if (fill_slot(table, window))
+		flush_tlb_kernel_range(va, va + TWINOS_SHARED_SIZE);
+	table[TWINOS_COMMON_OFFSET / PAGE_SIZE] =
+		native_make_pte(twinos_common_pa() | (__PAGE_KERNEL & ~_PAGE_GLOBAL &
+						      __supported_pte_mask));
+	set_slot(slot, table, slot ? __pa(table) : __pa_symbol(table));
+	return (void *)(va + TWINOS_SHARED_OFFSET);
+}
+
+/** twinos_share_cpu_with() - leading OS: its shared CPU goes to that OS, in whose slot */
+void twinos_share_cpu_with(unsigned int id)
+{
+	twinos_transit_va = TWINOS_SHARED_VA + id * TWINOS_SLOT_SIZE + TWINOS_TRANSIT_OFFSET;
+}
+
+/** twinos_slot() - leading OS: the shared page in a slot from 1 on, NULL if it was never used */
+struct twinos_shared *twinos_slot(unsigned int id)
+{
+	if (!slot_tables[id])
+		return NULL;
+	return twinos_va(id * TWINOS_SLOT_SIZE + TWINOS_SHARED_OFFSET);
+}
+
+/**
+ * twinos_map_own() - coexisting OS: map its shared area and the common page
+ * @window: physical address of its window, page-aligned
+ * @id: its number
+ *
+ * Uses no allocator, so that it works from setup_arch() on. Mapped twice, as
+ * the leading OS does: a CPU enters this kernel at the address of its slot.
+ * Returns false if what the shared page calls the common one is none.
+ */
+bool __init twinos_map_own(phys_addr_t window, unsigned int id)
+{
+	fill_slot(first_slot_pte, window);
+	set_slot(0, first_slot_pte, __pa_symbol(first_slot_pte));
+	set_slot(id, first_slot_pte, __pa_symbol(first_slot_pte));
+	/* CR3 is enough: none of these entries is global. */
+	native_write_cr3(__native_read_cr3());
+	twinos_transit_va = TWINOS_SHARED_VA + id * TWINOS_SLOT_SIZE + TWINOS_TRANSIT_OFFSET;
+	first_slot_pte[TWINOS_COMMON_OFFSET / PAGE_SIZE] =
+		native_make_pte(twinos_shared()->common |
+				(__PAGE_KERNEL & ~_PAGE_GLOBAL & __supported_pte_mask));
+	twinos_common = twinos_va(TWINOS_COMMON_OFFSET);
+	return twinos_common->magic == TWINOS_COMMON_MAGIC;
+}
+
+static bool x2apic_on;
+
+/** twinos_find_lapic() - look how the local APIC is reached on this CPU */
+void twinos_find_lapic(void)
+{
+	x2apic_on = __rdmsr(MSR_IA32_APICBASE) & X2APIC_ENABLE;
+}
+
+/**
+ * twinos_lapic_init() - leading OS: reach the local APIC, with or without a slot in use
+ *
+ * Boot time, before any vector is taken over.
+ */
+void __init twinos_lapic_init(void)
+{
+	map_lapic(first_slot_pte);
+	set_slot(0, first_slot_pte, __pa_symbol(first_slot_pte));
+	twinos_find_lapic();
+}
+
+/**
+ * twinos_lapic_read() - read a register of this CPU's local APIC
+ * @reg: offset in the xAPIC register page
+ *
+ * Works before the kernel has set up its own access, and does not go through
+ * apic->read, which the coexisting OS restricts.
+ */
+u32 twinos_lapic_read(u32 reg)
+{
+	if (x2apic_on)
+		return __rdmsr(APIC_BASE_MSR + (reg >> 4));
+	return READ_ONCE(*(u32 *)twinos_va(TWINOS_LAPIC_OFFSET + reg));
+}
+
+/** twinos_lapic_write() - the counterpart of twinos_lapic_read() */
+void twinos_lapic_write(u32 reg, u32 value)
+{
+	if (x2apic_on)
+		native_wrmsr(APIC_BASE_MSR + (reg >> 4), value, 0);
+	else
+		WRITE_ONCE(*(u32 *)twinos_va(TWINOS_LAPIC_OFFSET + reg), value);
+}
+
+/** twinos_lapic_self_ipi() - make @vector pending on this CPU. Interrupts off. */
+void twinos_lapic_self_ipi(int vector)
+{
+	if (x2apic_on) {
+		native_wrmsr(APIC_BASE_MSR + (APIC_SELF_IPI >> 4), vector, 0);
+		return;
+	}
+	while (twinos_lapic_read(APIC_ICR) & APIC_ICR_BUSY)
+		cpu_relax();
+	twinos_lapic_write(APIC_ICR, APIC_DEST_SELF | APIC_DM_FIXED | vector);
+}
+
+/**
+ * twinos_lapic_drain() - end what is in service on this CPU
+ *
+ * Interrupts off, and nothing of this kernel is in service: what is there was
+ * accepted by the other OS, which has died before its EOI, or has left it to this
+ * one (see foreign_interrupt()).
+ */
+void twinos_lapic_drain(void)
+{
+	int i;
+
+	for (i = 7; i >= 0; i--)
+		while (twinos_lapic_read(APIC_ISR + i * 0x10))
+			twinos_lapic_write(APIC_EOI, APIC_EOI_ACK);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Interrupts that have met the other OS on a shared CPU: noted in the shared
+ * page as the vectors of their owner, and raised again by that one when it has
+ * the CPU. A vector that is noted twice is one interrupt, as in a local APIC.
+ */
+#include <linux/bitops.h>
+#include <linux/kernel.h>
+#include <asm/apic.h>
+#include <asm/irq_vectors.h>
+#include <asm/sync_bitops.h>
+
+#include "twinos.h"
+
+/**
+ * twinos_note() - note a vector for an OS
+ * @side: whose it is
+ *
+ * Any context, any CPU. By locked instructions in every kernel, see twinos_lock().
+ */
+void twinos_note(struct twinos_side *side, unsigned int vector)
+{
+	sync_set_bit(vector % 64, (unsigned long *)&side->pending[vector / 64]);
+}
+
+/** twinos_raise_pending() - raise what has been noted for this OS. Interrupts off. */
+void twinos_raise_pending(void)
+{
+	struct twinos_side *me = twinos_me();
+	int word;
+
+	for (word = 0; word < ARRAY_SIZE(me->pending); word++) {
+		u64 pending = READ_ONCE(me->pending[word]);
+
+		if (likely(!pending))
+			continue;
+		pending = xchg(&me->pending[word], 0);
+		while (pending) {
+			twinos_lapic_self_ipi(word * 64 + __ffs64(pending));
+			pending &= pending - 1;
+		}
+	}
+}
+
+/*
+ * System vectors have the same number in both kernels. One that is pending when
+ * an OS leaves will be taken by the other kernel, which finds nothing to do. Not
+ * that of the timer and of doorbells, at which either looks at everything.
+ */
+#define KEPT_VECTORS	(GENMASK(31, FIRST_SYSTEM_VECTOR - 224) & \
+			 ~(BIT(X86_PLATFORM_IPI_VECTOR - 224) | BIT(LOCAL_TIMER_VECTOR - 224)))
+
+/** twinos_pending_system() - system vectors of this OS in the local APIC, from 224 on */
+u32 twinos_pending_system(void)
+{
+	return twinos_lapic_read(APIC_IRR + 0x70) & KEPT_VECTORS;
+}
+
+/** twinos_raise_system() - raise them again */
+void twinos_raise_system(u32 vectors)
+{
+	while (vectors) {
+		twinos_lapic_self_ipi(224 + __ffs(vectors));
+		vectors &= vectors - 1;
+	}
+}
+
+/**
+ * twinos_keep_pending() - coexisting OS: note what is pending in this CPU's APIC
+ *
+ * Before it leaves the CPU for good. Interrupts off.
+ */
+void twinos_keep_pending(void)
+{
+	unsigned int bit;
+	int i;
+
+	for (i = 1; i < 8; i++) {
+		unsigned long irr = i < 7 ? twinos_lapic_read(APIC_IRR + i * 0x10) :
+					    twinos_pending_system();
+
+		for_each_set_bit(bit, &irr, 32)
+			twinos_note(twinos_me(), 32 * i + bit);
+	}
+}

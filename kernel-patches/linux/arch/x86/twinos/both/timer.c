@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The local APIC timer of a CPU that two OSes share, as a clock event device of
+ * each kernel. It fires for the kernel's next event or for the end of its turn,
+ * whichever comes first; so an OS switch needs no timer to be started or stopped:
+ * the kernel that comes back programs its own event again.
+ */
+#include <linux/clockchips.h>
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/smp.h>
+#include <asm/apic.h>
+#include <asm/irq_vectors.h>
+#include <asm/msr.h>
+
+#include "twinos.h"
+
+/* All times are TSC ticks. */
+static u64 deadline = U64_MAX;	/* next event of this kernel */
+static u64 turn_end = U64_MAX;	/* when to think about the other OS */
+static u64 lapic_mult;		/* LAPIC timer counts per tick, << LAPIC_SHIFT */
+static bool tsc_deadline;	/* the timer compares with the TSC */
+static bool owned;		/* it is programmed by us */
+
+#define LAPIC_SHIFT	24
+
+/* The clock event core wants 32 bits of Hz, and TSCs run faster than 4.29 GHz. */
+#define TICKS_PER_COUNT	8
+
+static void program(u64 now)
+{
+	u64 target = min(deadline, turn_end);
+	u64 count;
+
+	if (tsc_deadline) {
+		native_wrmsr(MSR_IA32_TSC_DEADLINE,
+			     target == U64_MAX ? 0 : (u32)target,
+			     target == U64_MAX ? 0 : (u32)(target >> 32));
+		return;
+	}
+	if (target == U64_MAX) {
+		twinos_lapic_write(APIC_TMICT, 0);
+		return;
+	}
+	/* One more, so that it never fires before the TSC is there. */
+	count = target > now ? target - now : 0;
+	if (count > U32_MAX)
+		count = U32_MAX;
+	count = ((count * lapic_mult) >> LAPIC_SHIFT) + 1;
+	twinos_lapic_write(APIC_TMICT, min_t(u64, count, U32_MAX));
+}
+
+static void own(void)
+{
+	u32 lvtt = X86_PLATFORM_IPI_VECTOR;
+
+	if (tsc_deadline)
+		lvtt |= APIC_LVT_TIMER_TSCDEADLINE;
+	twinos_lapic_write(APIC_LVTT, lvtt);
+	if (tsc_deadline)	/* Intel SDM 3A, 11.5.4.1 */
+		asm volatile("mfence" : : : "memory");
+	else
+		twinos_lapic_write(APIC_TDCR, APIC_TDR_DIV_1);
+	owned = true;
+}
+
+static int set_next_event(unsigned long delta, struct clock_event_device *dev)
+{
+	u64 now = rdtsc();
+
+	deadline = now + (u64)delta * TICKS_PER_COUNT;
+	program(now);
+	return 0;
+}
+
+static int set_shutdown(struct clock_event_device *dev)
+{
+	deadline = U64_MAX;
+	if (owned)
+		program(rdtsc());
+	return 0;
+}
+
+static int set_oneshot(struct clock_event_device *dev)
+{
+	own();
+	return 0;
+}
+
+static struct clock_event_device clockevent = {
+	.name			= "twinos",
+	.features		= CLOCK_EVT_FEAT_ONESHOT | CLOCK_EVT_FEAT_PERCPU,
+	.rating			= 400,
+	.set_next_event		= set_next_event,
+	.set_state_shutdown	= set_shutdown,
+	.set_state_oneshot	= set_oneshot,
+	.set_state_oneshot_stopped = set_shutdown,
+	.tick_resume		= set_oneshot,
+	.irq			= -1,
+};
+
+/** twinos_timer_owned() - is this CPU's timer ours? */
+bool twinos_timer_owned(void)
+{
+	return owned && raw_smp_processor_id() == TWINOS_SHARED_CPU;
+}
+
+/** twinos_timer_next() - next event of this kernel, TSC; U64_MAX: none */
+u64 twinos_timer_next(void)
+{
+	return deadline;
+}
+
+/**
+ * twinos_timer_handle() - deal with this kernel's event if its time has come
+ *
+ * Hard interrupt context.
+ */
+void twinos_timer_handle(void)
+{
+	if (rdtsc() < deadline)
+		return;
+	deadline = U64_MAX;
+	clockevent.event_handler(&clockevent);
+}
+
+/** twinos_timer_set_turn() - fire at @end (TSC) at the latest. Interrupts off. */
+void twinos_timer_set_turn(u64 end)
+{
+	turn_end = end;
+	if (owned)
+		program(rdtsc());
+}
+
+/** twinos_timer_turn() - what was set last */
+u64 twinos_timer_turn(void)
+{
+	return turn_end;
+}
+
+/** twinos_timer_restart() - on another CPU's APIC, with no turn. Interrupts off. */
+void twinos_timer_restart(void)
+{
+	own();
+	twinos_timer_set_turn(U64_MAX);
+}
+
+/**
+ * twinos_timer_init() - make the LAPIC timer one that two OSes can share
+ * @shared: what the leading OS has found out about it
+ *
+ * Replaces this CPU's tick device, once. Returns 0 or -ENODEV.
+ */
+int twinos_timer_init(const struct twinos_shared *shared)
+{
+	unsigned long flags;
+
+	if (owned)
+		return 0;
+	tsc_deadline = shared->tsc_deadline;
+	lapic_mult = div64_u64(shared->lapic_hz << LAPIC_SHIFT, (u64)shared->tsc_khz * 1000);
+	if (!tsc_deadline && !lapic_mult) {
+		pr_err("the frequency of the local APIC timer is not known\n");
+		return -ENODEV;
+	}
+	clockevent.cpumask = cpumask_of(raw_smp_processor_id());
+	clockevents_config_and_register(&clockevent,
+					shared->tsc_khz * (1000 / TICKS_PER_COUNT),
+					0xf, 0x7fffffff);
+	if (!owned)
+		return -ENODEV;
+	/*
+	 * The device that ours has replaced is shut down once more when it is
+	 * looked at as a broadcast device, and masks the vector.
+	 */
+	local_irq_save(flags);
+	twinos_timer_restart();
+	local_irq_restore(flags);
+	return 0;
+}

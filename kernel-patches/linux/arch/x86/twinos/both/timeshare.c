@@ -1,0 +1,721 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Two OSes on one CPU: who has it when.
+ *
+ * The rule: each OS is charged for the CPU time that it uses, divided by its
+ * weight. The one that is ahead by half a slice gives way. An OS that has
+ * nothing to do gives its CPU away until its next timer event or interrupt.
+ * An interrupt of the OS that does not run (a foreign interrupt) is noted for
+ * its owner, which gets the CPU for it.
+ *
+ * Interrupts only find out that the other OS is to have the CPU. It is given
+ * away by the idle loop, or by a kernel thread of the highest real-time priority
+ * where something else runs: the scheduler then sees to it that no lock is held,
+ * no softirq under way and nothing of a task left in the CPU; an OS that is away
+ * is idle to its RCU, and its task of a moment ago can run on another CPU. What
+ * holds the thread off too long is switched away from in the interrupt.
+ */
+#include <linux/context_tracking.h>
+#include <linux/irq.h>
+#include <linux/irqdesc.h>
+#include <linux/interrupt.h>
+#include <linux/kernel.h>
+#include <linux/kernel_stat.h>
+#include <linux/kthread.h>
+#include <linux/sched.h>
+#include <linux/sched/idle.h>
+#include <linux/sched/prio.h>
+#include <linux/smp.h>
+#include <linux/static_call.h>
+#include <uapi/linux/sched/types.h>
+#include <asm/apic.h>
+#include <asm/hw_irq.h>
+#include <asm/irq_vectors.h>
+#include <asm/msr.h>
+#include <asm/paravirt.h>
+#include <asm/tlbflush.h>
+#include <asm/tsc.h>
+
+#include "twinos.h"
+
+/* All times are TSC ticks. */
+static u64 early_budget;	/* between two yields of a kernel that boots */
+static u64 launch_away_max;
+static bool timesharing;	/* there is another OS to share this CPU with */
+static u64 grace_end;		/* until then foreign interrupts wait */
+static bool halted;		/* since resumed_tsc, both OSes idle */
+static u64 wanted_tsc;		/* since when the CPU is to be given away; 0: it is not */
+static u64 stolen_tsc;		/* time away that was wanted here, all of it */
+static u64 put_off_max;		/* longest from "wanted" until the CPU was given away */
+static u64 over_task;		/* times it was taken from something that held it */
+
+static const struct twinos_role *role;
+static struct task_struct *giver;
+
+/* A foreign interrupt buys its owner this part of a slice, half a ms at most. */
+#define GRACE_SHIFT	6
+
+/* What another CPU of the leading OS waits for. */
+#define URGENT_VECTORS	(BIT_ULL(CALL_FUNCTION_VECTOR - 192) | \
+			 BIT_ULL(CALL_FUNCTION_SINGLE_VECTOR - 192))
+
+/* The other OS can be given the CPU. */
+static __always_inline bool other_alive(void)
+{
+	u32 state = READ_ONCE(twinos_shared()->state);
+
+	return state == TWINOS_STARTING || state == TWINOS_RUNNING;
+}
+
+static __always_inline bool has_pending(const struct twinos_side *side)
+{
+	return READ_ONCE(side->pending[0]) | READ_ONCE(side->pending[1]) |
+	       READ_ONCE(side->pending[2]) | READ_ONCE(side->pending[3]) |
+	       READ_ONCE(side->held);
+}
+
+/*
+ * The other kernel's CR4 has no VMXE, and in VMX operation it cannot be
+ * cleared: as long as there is a hypervisor in this OS, the other one waits.
+ */
+static __always_inline bool other_wants_cpu(const struct twinos_side *other, u64 now)
+{
+	return (!READ_ONCE(other->idle) || other->wake_tsc <= now || has_pending(other)) &&
+	       likely(!(cr4_read_shadow() & X86_CR4_VMXE));
+}
+
+/* In percent. The other OS can write there, too: never divide by its zero. */
+static __always_inline u32 weight(void)
+{
+	return clamp(READ_ONCE(twinos_shared()->weight[twinos_role]), 1U, 99U);
+}
+
+/* CPU time of @me, weighted; the time of a halted CPU is nobody's. */
+static __always_inline void charge(struct twinos_side *me, u64 now)
+{
+	u64 used = now - me->resumed_tsc;
+
+	me->resumed_tsc = now;
+	if (halted) {
+		halted = false;
+		return;
+	}
+	me->run_tsc += used;
+	me->vrun += used * 50 / weight();
+}
+
+/** twinos_account() - charge the OS that runs for the time so far. Interrupts off. */
+void twinos_account(void)
+{
+	charge(twinos_me(), rdtsc());
+}
+
+/*
+ * The slice that is in force: while the coexisting OS boots at most a
+ * millisecond, so that the leading OS notices as little as possible of it.
+ */
+static __always_inline u64 slice(void)
+{
+	const struct twinos_shared *shared = twinos_shared();
+
+	if (unlikely(shared->state == TWINOS_STARTING))
+		return min(shared->slice_tsc, (u64)shared->tsc_khz);
+	return shared->slice_tsc;
+}
+
+/* How much longer this OS may run while the other one wants the CPU, too. */
+static __always_inline s64 turn_left(const struct twinos_side *me,
+				     const struct twinos_side *other)
+{
+	s64 ahead = me->vrun - other->vrun;
+	s64 left = (s64)(slice() / 2) - ahead;
+
+	return left * (s64)weight() / 50;
+}
+
+static __always_inline s64 grace(void)
+{
+	return min(slice() >> GRACE_SHIFT, (u64)twinos_shared()->tsc_khz / 2);
+}
+
+/*
+ * How long what runs may put off that the CPU is given away. Where the leading
+ * OS has other CPUs they may wait for a lock that it holds; else nobody does.
+ */
+static u64 patience(void)
+{
+	u64 ms = twinos_shared()->tsc_khz;
+
+	return twinos_coexisting() || num_online_cpus() == 1 ? ms / 5 : ms;
+}
+
+/*
+ * May the other OS's interrupts take the CPU from this one? Not once their
+ * owner has had more than its share by two slices: a flood of interrupts must
+ * not buy it the CPU.
+ */
+static bool may_interrupt(const struct twinos_side *me, const struct twinos_side *other)
+{
+	return (s64)(other->vrun - me->vrun) < 2 * (s64)slice();
+}
+
+/*
+ * An OS with nothing to run wants the CPU at its next event; one that waits for
+ * its turn, or has interrupts waiting, gets it when ours is over.
+ */
+static void set_turn(u64 now)
+{
+	const struct twinos_side *other = twinos_other();
+
+	if (!other_wants_cpu(other, now))
+		twinos_timer_set_turn(other->wake_tsc);
+	else
+		twinos_timer_set_turn(now + max(turn_left(twinos_me(), other), grace()));
+}
+
+/* ---- the switch ---- */
+
+static void note_departure(struct twinos_side *me, u64 now, bool idle)
+{
+	charge(me, now);
+	me->idle = idle;
+	me->wake_tsc = twinos_timer_next();
+	me->switches++;
+	me->donated += idle;
+	if (wanted_tsc && now - wanted_tsc > put_off_max)
+		put_off_max = now - wanted_tsc;
+	wanted_tsc = 0;
+	me->switch_tsc = now;
+}
+
+static void note_cost(struct twinos_side *me, const struct twinos_side *other)
+{
+	u64 cost = rdtsc() - other->switch_tsc;
+
+	if (cost < me->switch_min)
+		me->switch_min = cost;
+	if (cost > me->switch_max)
+		me->switch_max = cost;
+	me->switch_sum += cost;
+	me->resumed++;
+}
+
+/* An idle OS misses the CPU only from its next event on. */
+static void note_absence(struct twinos_side *me, u64 left, u64 now, bool idle)
+{
+	u64 away = now - left;
+
+	if (idle)
+		away = now > me->wake_tsc ? now - max(left, me->wake_tsc) : 0;
+	stolen_tsc += away;
+	if (away > me->away_max)
+		me->away_max = away;
+	if (unlikely(twinos_shared()->state == TWINOS_STARTING) && away > launch_away_max)
+		launch_away_max = away;
+}
+
+/* The turn of an OS that is back; what came in for it is raised. */
+static void begin_turn(struct twinos_side *me, const struct twinos_side *other, u64 now,
+		       bool idle)
+{
+	if (idle && (s64)(other->vrun - me->vrun) > (s64)slice() / 2)
+		me->vrun = other->vrun - slice() / 2;
+	/* Time to handle them, before the other OS's next one takes the CPU. */
+	grace_end = 0;
+	if (has_pending(me)) {
+		twinos_raise_pending();
+		grace_end = now + grace();
+	}
+	set_turn(now);
+}
+
+/* There is no other OS any more. This kernel may need its locks at once. */
+static void end_sharing(void)
+{
+	timesharing = false;
+	twinos_timer_set_turn(U64_MAX);
+	twinos_break_locks(twinos_shared()->id);
+	WRITE_ONCE(twinos_common->doorbell, 1);
+	twinos_lapic_self_ipi(X86_PLATFORM_IPI_VECTOR);
+}
+
+/*
+ * Give the CPU to the other OS, by @switch_state; returns when it is back.
+ * Interrupts off. @idle: this OS has nothing to do. RCU need not watch.
+ */
+static void switch_os(void (*switch_state)(void), bool idle)
+{
+	struct twinos_side *me = twinos_me();
+	struct twinos_side *other = twinos_other();
+	u64 left = rdtsc(), now;
+	u32 irr;
+
+	note_departure(me, left, idle);
+	irr = twinos_pending_system();
+
+	switch_state();
+
+	now = rdtsc();
+	me->resumed_tsc = now;
+	me->idle = false;
+	if (unlikely(irr))
+		twinos_raise_system(irr);
+	/* On another CPU, where nobody is left to share with? */
+	if (unlikely(twinos_dedicated())) {
+		role->moved();
+		twinos_continue_alone();
+		return;
+	}
+	if (unlikely(me->held || !other_alive())) {
+		me->held = 0;
+		twinos_lapic_drain();
+	}
+	begin_turn(me, other, now, idle);
+	if (likely(other_alive()))
+		note_cost(me, other);
+	else
+		end_sharing();
+	note_absence(me, left, now, idle);
+}
+
+static u64 to_ns(u64 ticks)
+{
+	return mul_u64_u32_div(ticks, NSEC_PER_MSEC, twinos_shared()->tsc_khz ?: 1);
+}
+
+#ifdef CONFIG_PARAVIRT_TIME_ACCOUNTING
+static u64 steal_clock(int cpu)
+{
+	return cpu == TWINOS_SHARED_CPU ? to_ns(stolen_tsc) : 0;
+}
+#endif
+
+/*
+ * Time away is nobody's: not that of the task that it was taken from, which the
+ * kernel learns by its steal clock where it has one.
+ */
+static void account_stolen_time(void)
+{
+#ifndef CONFIG_PARAVIRT_TIME_ACCOUNTING
+	static u64 accounted;
+	u64 stolen = stolen_tsc - accounted;
+
+	if (stolen < twinos_shared()->tsc_khz / 8)
+		return;
+	accounted += stolen;
+	account_steal_time(to_ns(stolen));
+#endif
+}
+
+/* ---- who decides ---- */
+
+/* Is the CPU to be given to the other OS? */
+static bool other_is_due(const struct twinos_side *me, const struct twinos_side *other, u64 now)
+{
+	return other_wants_cpu(other, now) &&
+	       (READ_ONCE(other->pending[3]) & URGENT_VECTORS || turn_left(me, other) <= 0 ||
+		(READ_ONCE(other->idle) && other->wake_tsc <= now) ||
+		(has_pending(other) && now >= grace_end && may_interrupt(me, other)));
+}
+
+/*
+ * Hard interrupt context, after EOI: let the CPU be given away if the other OS is
+ * due, and look again when it should have been.
+ */
+static void consider(u64 now)
+{
+	struct twinos_side *me = twinos_me();
+
+	charge(me, now);
+	if (!other_is_due(me, twinos_other(), now)) {
+		wanted_tsc = 0;
+		set_turn(now);
+		if (now < grace_end && grace_end < twinos_timer_turn())
+			twinos_timer_set_turn(grace_end);
+		return;
+	}
+	if (is_idle_task(current) && !need_resched()) {
+		/* The idle loop comes past twinos_idle() next. */
+		twinos_timer_set_turn(now + patience());
+		return;
+	}
+	if (!wanted_tsc) {
+		wanted_tsc = now;
+		if (giver)
+			wake_up_process(giver);
+	}
+	if (unlikely(!giver || now - wanted_tsc >= patience())) {
+		over_task++;
+		switch_os(twinos_switch_over_task, false);
+		return;
+	}
+	twinos_timer_set_turn(wanted_tsc + patience());
+}
+
+/* In a kernel thread. As a CPU that play_idle_precise() keeps idle: RCU does not wait. */
+static void switch_in_thread(void)
+{
+	current->flags |= PF_IDLE;
+	ct_idle_enter();
+	switch_os(twinos_switch_cpu_state, false);
+	ct_idle_exit();
+	current->flags &= ~PF_IDLE;
+	account_stolen_time();
+}
+
+static void give_cpu_away(void)
+{
+	local_irq_disable();
+	if (wanted_tsc && timesharing)
+		switch_in_thread();
+	wanted_tsc = 0;
+	local_irq_enable();
+}
+
+static int giver_thread(void *unused)
+{
+	for (;;) {
+		set_current_state(TASK_IDLE);
+		if (!READ_ONCE(wanted_tsc))
+			schedule();
+		__set_current_state(TASK_RUNNING);
+		give_cpu_away();
+	}
+	return 0;
+}
+
+/**
+ * twinos_idle() - give the CPU away, or halt it if the other OS is idle, too
+ *
+ * Called by arch_cpu_idle() with interrupts off, and returns so. Returns false
+ * if there is no other OS and the kernel should do what it always does.
+ */
+bool __cpuidle twinos_idle(void)
+{
+	u64 now;
+
+	if (likely(!READ_ONCE(timesharing)) ||
+	    raw_smp_processor_id() != TWINOS_SHARED_CPU)
+		return false;
+
+	instrumentation_begin();
+	now = rdtsc();
+	charge(twinos_me(), now);
+	if (other_wants_cpu(twinos_other(), now)) {
+		switch_os(twinos_switch_cpu_state, true);
+	} else {
+		/* Both idle: wake up for whoever has the earlier event. */
+		set_turn(now);
+		halted = true;
+		instrumentation_end();
+		raw_safe_halt();
+		raw_local_irq_disable();
+		instrumentation_begin();
+		charge(twinos_me(), rdtsc());
+	}
+	instrumentation_end();
+	return true;
+}
+
+/*
+ * X86_PLATFORM_IPI_VECTOR: the LAPIC timer, or a word from another OS or CPU. Hard
+ * interrupt context, after EOI. Also comes without a reason when it was pending at an
+ * OS switch.
+ */
+static void timer_or_doorbell(void)
+{
+	role->doorbell();
+	if (!twinos_timer_owned())
+		return;
+	if (unlikely(has_pending(twinos_me())))
+		twinos_raise_pending();
+	twinos_timer_handle();
+	if (timesharing) {
+		account_stolen_time();
+		consider(rdtsc());
+	} else {
+		twinos_timer_set_turn(U64_MAX);
+	}
+}
+
+/**
+ * twinos_overdue() - has the other OS waited for the CPU for too long?
+ *
+ * True a second after the end of this one's turn, if the other one wants the CPU
+ * and did not get it: a kernel that still takes its timer interrupt gives way when
+ * its turn is over, however long that may be. Any context.
+ */
+bool twinos_overdue(void)
+{
+	const struct twinos_shared *shared = twinos_shared();
+	const struct twinos_side *other = twinos_other();
+	u64 since = twinos_me()->resumed_tsc;
+	u64 now = rdtsc();
+
+	if (!timesharing || !other_wants_cpu(other, now))
+		return false;
+	if (other->idle && other->wake_tsc != U64_MAX)
+		since = max(since, other->wake_tsc);
+	if (twinos_timer_turn() != U64_MAX)
+		since = max(since, twinos_timer_turn());
+	return now > since + shared->guard_tsc;
+}
+
+/* ---- begin and end ---- */
+
+/** twinos_set_role() - what an OS does of its own where both run the same. Boot time. */
+void __init twinos_set_role(const struct twinos_role *it)
+{
+	role = it;
+	x86_platform_ipi_callback = timer_or_doorbell;
+}
+
+/**
+ * twinos_start_giver() - from now on a thread gives the CPU away
+ *
+ * Process context, once in each kernel that shares its CPU. Returns 0 or an errno.
+ */
+int twinos_start_giver(void)
+{
+	static const struct sched_param highest = { .sched_priority = MAX_RT_PRIO - 1 };
+	struct task_struct *thread;
+
+	if (giver)
+		return 0;
+	thread = kthread_create_on_node(giver_thread, NULL, cpu_to_node(TWINOS_SHARED_CPU),
+					"twinos");
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	kthread_bind(thread, TWINOS_SHARED_CPU);
+	sched_setscheduler_nocheck(thread, SCHED_FIFO, &highest);
+#ifdef CONFIG_PARAVIRT_TIME_ACCOUNTING
+	static_call_update(pv_steal_clock, steal_clock);
+	static_key_slow_inc(&paravirt_steal_enabled);
+	static_key_slow_inc(&paravirt_steal_rq_enabled);
+#endif
+	wake_up_process(thread);
+	WRITE_ONCE(giver, thread);
+	return 0;
+}
+
+/**
+ * twinos_first_switch() - start the coexisting OS
+ *
+ * Leading OS, in a kernel thread, interrupts off, everything prepared. Returns
+ * when the coexisting kernel gives the CPU back for the first time.
+ */
+void twinos_first_switch(void)
+{
+	twinos_me()->resumed_tsc = rdtsc();
+	launch_away_max = 0;
+	timesharing = true;
+	switch_in_thread();
+}
+
+static void keep_shared_cpu(void *unused)
+{
+	timesharing = false;
+}
+
+/**
+ * twinos_timeshare_end() - do not give the CPU away any more
+ *
+ * Leading OS, process context. While this runs on the shared CPU the other OS
+ * does not, nor will it when this has returned.
+ */
+void twinos_timeshare_end(void)
+{
+	smp_call_function_single(TWINOS_SHARED_CPU, keep_shared_cpu, NULL, true);
+}
+
+/**
+ * twinos_timeshare_resume() - a parked OS shares this CPU again
+ *
+ * On the shared CPU, interrupts off; in the leading OS before the other one
+ * runs, in the coexisting OS when it finds itself there. Accounts start anew.
+ */
+void twinos_timeshare_resume(void)
+{
+	u64 now = rdtsc();
+
+	twinos_me()->resumed_tsc = now;
+	timesharing = true;
+	twinos_timer_restart();
+	set_turn(now);
+}
+
+/** twinos_continue_alone() - on a CPU that is not shared. Interrupts off. */
+void twinos_continue_alone(void)
+{
+	timesharing = false;
+	twinos_timer_restart();
+	twinos_raise_pending();
+}
+
+/** twinos_timesharing() - is there an OS that this one shares its CPU with? */
+bool twinos_timesharing(void)
+{
+	return READ_ONCE(timesharing);
+}
+
+/**
+ * twinos_note_for_other() - an interrupt of the OS that shares this CPU
+ * @vector: of it
+ *
+ * On the shared CPU, interrupts off. The other OS gets the CPU for it.
+ */
+void twinos_note_for_other(unsigned int vector)
+{
+	u64 now = rdtsc();
+
+	if (!timesharing)
+		return;
+	twinos_note(twinos_other(), vector);
+	charge(twinos_me(), now);
+	set_turn(now);
+}
+
+/** twinos_launch_away_max() - leading OS: longest time without the CPU in the last launch */
+u64 twinos_launch_away_max(void)
+{
+	return launch_away_max;
+}
+
+/** twinos_put_off() - how long this OS has kept the CPU when the other was due; TSC */
+u64 twinos_put_off(u64 *times)
+{
+	*times = over_task;
+	return put_off_max;
+}
+
+/**
+ * twinos_yield_early() - let the leading OS run while this kernel boots
+ *
+ * Called by the coexisting kernel from many places of its early boot, where
+ * no interrupt can take the CPU from it yet.
+ */
+void twinos_yield_early(void)
+{
+	unsigned long flags;
+	u64 now = rdtsc();
+
+	if (!timesharing || !twinos_coexisting() || twinos_timer_owned() ||
+	    now - twinos_me()->resumed_tsc < early_budget)
+		return;
+	local_irq_save(flags);
+	switch_os(twinos_switch_over_task, false);
+	local_irq_restore(flags);
+}
+
+/**
+ * twinos_timeshare_early() - the coexisting OS begins to keep the accounts
+ *
+ * Called once by the coexisting kernel, as early as the shared area is mapped.
+ */
+void __init twinos_timeshare_early(void)
+{
+	early_budget = twinos_shared()->tsc_khz / 2;	/* half a millisecond */
+	twinos_me()->resumed_tsc = rdtsc();
+	timesharing = !twinos_dedicated();
+}
+
+/* ---- foreign interrupts ---- */
+
+static int vector_in_service(void)
+{
+	int i;
+
+	for (i = 7; i >= 1; i--) {
+		u32 isr = twinos_lapic_read(APIC_ISR + i * 0x10);
+
+		if (isr)
+			return i * 32 + __fls(isr);
+	}
+	return -1;
+}
+
+static bool level_triggered(unsigned int vector)
+{
+	return twinos_lapic_read(APIC_TMR + vector / 32 * 0x10) & BIT(vector % 32);
+}
+
+/*
+ * Flow handler of the vectors that belong to the other OS. A level-triggered one,
+ * which only the leading OS has, would come again at once after the EOI, as long
+ * as its device has not been served: so it stays in service, which holds back
+ * other interrupts of the leading OS only, until that one is back and ends it.
+ */
+static void foreign_interrupt(struct irq_desc *desc)
+{
+	int vector = vector_in_service();
+
+	if (vector >= 0 && timesharing && level_triggered(vector)) {
+		WRITE_ONCE(twinos_other()->held, 1);
+	} else {
+		apic_eoi();
+		if (vector >= 0 && timesharing)
+			twinos_note(twinos_other(), vector);
+	}
+	if (vector < 0)
+		return;
+	kstat_incr_irq_this_cpu(irq_desc_get_irq(desc));
+	if (timesharing) {
+		twinos_me()->foreign++;
+		consider(rdtsc());
+	} else {
+		role->stray_vector(vector);
+	}
+}
+
+/**
+ * twinos_reserve_vectors() - keep the other OS's device vectors free
+ * @matrix: the vector allocator, before it is online
+ *
+ * Boot time, once per kernel. What is not allocated here raises no interrupt
+ * of this OS, so every one that comes is known to be foreign.
+ */
+void __init twinos_reserve_vectors(struct irq_matrix *matrix)
+{
+	unsigned int from = TWINOS_VECTOR_SPLIT, to = FIRST_SYSTEM_VECTOR;
+	unsigned int vector;
+
+	if (twinos_off)
+		return;
+	if (twinos_coexisting()) {
+		from = FIRST_EXTERNAL_VECTOR;
+		to = TWINOS_VECTOR_SPLIT + twinos_nr_pins;
+	}
+	for (vector = from; vector < to; vector++)
+		irq_matrix_assign_system(matrix, vector, false);
+}
+
+/**
+ * twinos_vectors_init() - take over the vectors of the other OS
+ *
+ * Points them to one interrupt descriptor on this CPU. Returns 0 or -ENOMEM.
+ */
+int twinos_vectors_init(void)
+{
+	static int irq;
+	unsigned int from = TWINOS_VECTOR_SPLIT, to = FIRST_SYSTEM_VECTOR;
+	unsigned int vector;
+
+	if (irq > 0)
+		return 0;
+	irq = irq_alloc_desc(numa_node_id());
+	if (irq < 0)
+		return irq;
+	irq_set_chip_and_handler(irq, &dummy_irq_chip, foreign_interrupt);
+	irq_modify_status(irq, IRQ_NOREQUEST, IRQ_NOPROBE);
+
+	if (twinos_coexisting()) {
+		from = FIRST_EXTERNAL_VECTOR;
+		to = TWINOS_VECTOR_SPLIT;
+	}
+	preempt_disable();
+	for (vector = from; vector < to; vector++)
+		if (IS_ERR_OR_NULL(__this_cpu_read(vector_irq[vector])))
+			__this_cpu_write(vector_irq[vector], irq_to_desc(irq));
+	preempt_enable();
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A coexisting OS: its platform, and what the platform is made of. */
+#ifndef _TWINOS_COEXISTING_H
+#define _TWINOS_COEXISTING_H
+
+#include "../both/twinos.h"
+
+/* console.c */
+void twinos_console_init(void);
+
+/* pins.c */
+void twinos_pins_init(const struct twinos_share *share);
+
+/* pci.c */
+int twinos_pci_arch_init(void);
+int twinos_pci_scan(void);
+void twinos_pci_set_share(const struct twinos_share *share);
+
+/* guarded.c */
+void twinos_guard_early(void);
+
+/* moved.c */
+void twinos_answer_doorbell(void);
+void twinos_boot_done(void);
+void twinos_moved(void);
+
+#endif /* _TWINOS_COEXISTING_H */

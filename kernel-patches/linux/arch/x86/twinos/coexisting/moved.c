@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A coexisting OS that is asked something by the leading one, by a doorbell: to shut
+ * down, or to leave its CPU and go on on another. What it must then set right is what
+ * belongs to the CPU and not to the OS: the local APIC, and the APIC ID that its
+ * devices send their interrupts to.
+ */
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/irq_work.h>
+#include <linux/irqdesc.h>
+#include <linux/kernel.h>
+#include <linux/reboot.h>
+#include <linux/smp.h>
+#include <linux/workqueue.h>
+#include <asm/apic.h>
+#include <asm/hw_irq.h>
+#include <asm/irq_vectors.h>
+#include <asm/processor.h>
+#include <asm/smp.h>
+
+#include "coexisting.h"
+
+/* Where the interrupts of our devices go; physical APIC ID. */
+static u32 target = BAD_APICID;
+
+static void retarget_interrupt(unsigned int irq)
+{
+	struct irq_desc *desc = irq_to_desc(irq);
+	struct irq_data *data;
+	struct irq_cfg *cfg;
+	unsigned long flags;
+
+	if (!desc)
+		return;
+	raw_spin_lock_irqsave(&desc->lock, flags);
+	data = irq_desc_get_irq_data(desc);
+	cfg = irqd_cfg(data);
+	if (desc->action && cfg && cfg->vector && irqd_is_activated(data) &&
+	    data->chip->irq_set_affinity) {
+		cfg->dest_apicid = target;
+		data->chip->irq_set_affinity(data, cpumask_of(0), true);
+	}
+	raw_spin_unlock_irqrestore(&desc->lock, flags);
+}
+
+/* Hard interrupt context. */
+static void retarget_interrupts(u32 apic_id)
+{
+	unsigned int irq;
+
+	if (target == apic_id)
+		return;
+	target = apic_id;
+	for (irq = 0; irq < nr_irqs; irq++)
+		retarget_interrupt(irq);
+}
+
+static void retarget_here(struct irq_work *work)
+{
+	retarget_interrupts(cpu_physical_id(0));
+}
+
+static DEFINE_IRQ_WORK(retarget_work, retarget_here);
+
+/* As setup_local_APIC() leaves it; the CPU was dead in the leading OS. */
+static void set_up_lapic(void)
+{
+	twinos_lapic_write(APIC_TASKPRI, 0x10);
+	twinos_lapic_write(APIC_SPIV, APIC_SPIV_APIC_ENABLED | SPURIOUS_APIC_VECTOR);
+	twinos_lapic_write(APIC_LVT0, APIC_DM_EXTINT | APIC_LVT_MASKED);
+	twinos_lapic_write(APIC_LVT1, APIC_DM_NMI | APIC_LVT_MASKED);
+	twinos_lapic_write(APIC_LVTERR, ERROR_APIC_VECTOR);
+}
+
+/**
+ * twinos_moved() - coexisting OS: it finds itself on another CPU
+ *
+ * Interrupts off, right after the CPU state has been loaded.
+ */
+void twinos_moved(void)
+{
+	u32 apic_id = twinos_shared()->apic_ids[0];
+
+	per_cpu(x86_cpu_to_apicid, 0) = apic_id;
+	cpu_data(0).topo.apicid = apic_id;
+	if (twinos_dedicated())
+		set_up_lapic();
+	irq_work_queue(&retarget_work);
+}
+
+/*
+ * Leave this CPU; returns on another one. In an interrupt, after EOI. Our
+ * interrupts go to the leading OS meanwhile, which notes them.
+ */
+static void park(void)
+{
+	twinos_me()->idle = false;
+	retarget_interrupts(twinos_shared()->leading_apic_id);
+	twinos_fault_at("park");
+	mdelay(1);	/* for what was on its way here, as in fixup_irqs() */
+	twinos_keep_pending();
+	twinos_park_cpu_state();
+	twinos_moved();
+	if (!twinos_dedicated())
+		twinos_timeshare_resume();
+	else
+		twinos_continue_alone();
+	twinos_raise_pending();
+}
+
+static void shut_down(struct work_struct *work)
+{
+	pr_info("the leading OS asks for a shutdown\n");
+	orderly_poweroff(true);
+}
+
+static DECLARE_WORK(shut_down_work, shut_down);
+
+/* Asked to while it boots: with nothing there yet that could be shut down. */
+static bool stop_early;
+
+/** twinos_boot_done() - coexisting OS: can be shut down from now on. Process context. */
+void twinos_boot_done(void)
+{
+	WRITE_ONCE(twinos_shared()->state, TWINOS_RUNNING);
+	/* Whoever asks now sees the state; who asked before has left a note. */
+	smp_mb();
+	if (READ_ONCE(stop_early))
+		schedule_work(&shut_down_work);
+}
+
+/**
+ * twinos_answer_doorbell() - X86_PLATFORM_IPI_VECTOR in a coexisting OS
+ *
+ * Hard interrupt context, after EOI.
+ */
+void twinos_answer_doorbell(void)
+{
+	u32 *request = &twinos_shared()->request;
+
+	if (unlikely(READ_ONCE(*request))) {
+		switch (xchg(request, TWINOS_REQUEST_NONE)) {
+		case TWINOS_REQUEST_STOP:
+			WRITE_ONCE(stop_early, true);
+			smp_mb();	/* pairs with twinos_boot_done() */
+			if (READ_ONCE(twinos_shared()->state) == TWINOS_RUNNING)
+				schedule_work(&shut_down_work);
+			break;
+		case TWINOS_REQUEST_PARK:
+			if (twinos_dedicated())
+				park();
+			break;
+		}
+	}
+	/* An OS on CPUs of its own has ended, and the leading one must hear it. */
+	if (unlikely(READ_ONCE(twinos_common->doorbell)))
+		twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
+}
+

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The launch guard: NMIs on the shared CPU, one a second, by which a coexisting OS
+ * that hangs with interrupts off gives the CPU back (coexisting/guarded.c). They come
+ * from a timer that the leading OS does not use itself, HPET channel 0 or the PIT,
+ * through its IO-APIC pin; or else from another CPU of the leading OS. The guard
+ * waits for the first one, so that it is known to tick.
+ *
+ * Out of reach, because no handler of ours is there yet: a kernel that hangs
+ * before setup_arch() has read its share, and a triple fault, which resets
+ * the machine.
+ */
+#include <linux/clockchips.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/hrtimer.h>
+#include <linux/i8253.h>
+#include <linux/io.h>
+#include <linux/irq.h>
+#include <linux/smp.h>
+#include <linux/stop_machine.h>
+#include <linux/string.h>
+#include <asm/apic.h>
+#include <asm/hpet.h>
+#include <asm/io_apic.h>
+#include <asm/nmi.h>
+#include <asm/time.h>
+
+#include "leading.h"
+
+#define TIMER_IRQ	0
+
+static bool armed;
+static unsigned int ticks;		/* NMIs since it was armed */
+static u32 saved_rte[2];
+static void __iomem *ioapic, *hpet;
+static unsigned int pin;
+
+/* Claims only what nobody else has: perf and the watchdog come first. */
+static int guard_nmi(unsigned int type, struct pt_regs *regs)
+{
+	if (!armed)
+		return NMI_DONE;
+	WRITE_ONCE(ticks, ticks + 1);
+	return NMI_HANDLED;
+}
+
+/* ---- a timer of the machine ---- */
+
+/*
+ * Nobody else is at the index register while the machine is stopped; io_apic.c's
+ * lock cannot be had, nor its functions write an entry like this one.
+ */
+static int write_rte(void *rte)
+{
+	const u32 *value = rte;
+
+	writel(0x10 + 2 * pin, ioapic);
+	saved_rte[0] = readl(ioapic + 0x10);
+	writel(BIT(16), ioapic + 0x10);
+	writel(0x11 + 2 * pin, ioapic);
+	saved_rte[1] = readl(ioapic + 0x10);
+	writel(value[1], ioapic + 0x10);
+	writel(0x10 + 2 * pin, ioapic);
+	writel(value[0], ioapic + 0x10);
+	return 0;
+}
+
+/* @us: period in microseconds, one second or what there is of it. */
+static void set_timer(unsigned int us)
+{
+	u32 config, period;
+
+	if (!hpet) {
+		/* Mode 2; 55 ms is the longest period there is. */
+		period = min_t(u64, (u64)PIT_TICK_RATE * us / USEC_PER_SEC, 0x10000);
+		outb_p(0x34, PIT_MODE);
+		outb_p(period & 0xff, PIT_CH0);
+		outb_p(period >> 8 & 0xff, PIT_CH0);
+		return;
+	}
+	period = div_u64(1000000000ULL * us, readl(hpet + HPET_PERIOD));
+	config = readl(hpet + HPET_Tn_CFG(0)) & ~HPET_TN_LEVEL;
+	writel(config | HPET_TN_ENABLE | HPET_TN_PERIODIC | HPET_TN_SETVAL | HPET_TN_32BIT,
+	       hpet + HPET_Tn_CFG(0));
+	writel(readl(hpet + HPET_COUNTER) + period, hpet + HPET_Tn_CMP(0));
+	udelay(1);	/* as in hpet_clkevt_set_state_periodic() */
+	writel(period, hpet + HPET_Tn_CMP(0));
+}
+
+static void stop_timer(void)
+{
+	u32 old[2] = { saved_rte[0], saved_rte[1] };
+
+	stop_machine(write_rte, old, NULL);
+	if (hpet)
+		writel(readl(hpet + HPET_Tn_CFG(0)) & ~(HPET_TN_ENABLE | HPET_TN_PERIODIC),
+		       hpet + HPET_Tn_CFG(0));
+	else
+		clockevent_i8253_disable();
+	iounmap(ioapic);
+	if (hpet)
+		iounmap(hpet);
+	ioapic = hpet = NULL;
+}
+
+static bool start_timer(void)
+{
+	u32 nmi[2] = { APIC_DELIVERY_MODE_NMI << 8, read_apic_id() << 24 };
+	struct irq_data *timer = irq_get_irq_data(TIMER_IRQ);
+	struct clock_event_device *evt = global_clock_event;
+	int idx = mp_find_ioapic(0);
+
+	/* In use, or behind interrupt remapping? */
+	if (idx < 0 || !timer || strcmp(timer->chip->name, "IO-APIC") ||
+	    (evt && !clockevent_state_detached(evt) && !clockevent_state_shutdown(evt)))
+		return false;
+	pin = timer->hwirq;
+	ioapic = ioremap(mpc_ioapic_addr(idx), PAGE_SIZE);
+	if (!ioapic)
+		return false;
+	if (is_hpet_enabled())
+		hpet = ioremap(hpet_address, PAGE_SIZE);
+	if (!twinos_fault_guard())
+		set_timer(1000);
+	stop_machine(write_rte, nmi, NULL);
+	return true;
+}
+
+/* ---- another CPU of this OS ---- */
+
+static struct hrtimer ipi_timer;
+
+static enum hrtimer_restart send_nmi(struct hrtimer *timer)
+{
+	if (smp_processor_id() != TWINOS_SHARED_CPU)
+		__apic_send_IPI(TWINOS_SHARED_CPU, NMI_VECTOR);
+	hrtimer_forward_now(timer, ms_to_ktime(MSEC_PER_SEC));
+	return HRTIMER_RESTART;
+}
+
+static void start_ipis_here(void *unused)
+{
+	hrtimer_start(&ipi_timer, 0, HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+static bool start_ipis(void)
+{
+	unsigned int cpu = cpumask_any_but(cpu_online_mask, TWINOS_SHARED_CPU);
+
+	if (cpu >= nr_cpu_ids)
+		return false;
+	hrtimer_init(&ipi_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	ipi_timer.function = send_nmi;
+	return !smp_call_function_single(cpu, start_ipis_here, NULL, true);
+}
+
+static void stop_ipis(void)
+{
+	hrtimer_cancel(&ipi_timer);
+}
+
+/* ---- */
+
+static const struct source {
+	const char *name;
+	bool (*start)(void);
+	void (*stop)(void);
+} sources[] = {
+	{ "a timer", start_timer, stop_timer },
+	{ "another CPU", start_ipis, stop_ipis },
+};
+
+static const struct source *source;
+
+/* The first tick comes after a millisecond. */
+static bool ticking(void)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 100 && !READ_ONCE(ticks); tries++)
+		usleep_range(200, 300);
+	return READ_ONCE(ticks);
+}
+
+/**
+ * twinos_guard_arm() - leading OS: begin to guard a launch
+ *
+ * Process context, on the shared CPU. Says so where nothing is there to do it.
+ */
+void twinos_guard_arm(void)
+{
+	unsigned int i;
+
+	if (armed || register_nmi_handler(NMI_UNKNOWN, guard_nmi, 0, "twinos"))
+		return;
+	armed = true;
+	ticks = 0;
+	for (i = 0; i < ARRAY_SIZE(sources); i++) {
+		if (!sources[i].start())
+			continue;
+		if (ticking()) {
+			source = &sources[i];
+			if (source->start == start_timer)
+				set_timer(USEC_PER_SEC);
+			return;
+		}
+		pr_warn("the launch guard cannot use %s: no NMI comes\n", sources[i].name);
+		sources[i].stop();
+	}
+	pr_warn("nothing guards the launch: a coexisting OS that hangs keeps the CPU\n");
+	armed = false;
+	unregister_nmi_handler(NMI_UNKNOWN, "twinos");
+}
+
+/** twinos_guard_disarm() - leading OS: put the timer and its pin back. Process context. */
+void twinos_guard_disarm(void)
+{
+	if (!armed)
+		return;
+	source->stop();
+	armed = false;
+	unregister_nmi_handler(NMI_UNKNOWN, "twinos");
+}

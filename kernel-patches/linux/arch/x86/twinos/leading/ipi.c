@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IPIs of the leading OS: to its own CPU while that is shared, where the other
+ * kernel may take them, and to CPUs that are other OSes'.
+ */
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/rcupdate.h>
+#include <linux/smp.h>
+#include <asm/apic.h>
+#include <asm/irq_vectors.h>
+#include <asm/processor.h>
+#include <asm/smp.h>
+
+#include "leading.h"
+
+static void send_ipi(u32 apic_id, u32 command)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	weak_wrmsr_fence();
+	apic_wait_icr_idle();
+	apic_icr_write(command, apic_id);
+	local_irq_restore(flags);
+}
+
+/** twinos_ring() - let whoever runs on a CPU look what there is */
+void twinos_ring(u32 apic_id)
+{
+	send_ipi(apic_id, APIC_DM_FIXED | X86_PLATFORM_IPI_VECTOR);
+}
+
+/**
+ * twinos_init_cpu() - stop a CPU by an INIT
+ *
+ * It leaves a CPU waiting for a SIPI, in no kernel's memory, whatever it was
+ * doing. x2APIC does not tell when it has arrived; it takes less than this.
+ */
+void twinos_init_cpu(unsigned int cpu)
+{
+	u32 apic_id = cpu_physical_id(cpu);
+
+	send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_INT_ASSERT | APIC_DM_INIT);
+	send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_DM_INIT);
+	udelay(10);
+}
+
+/*
+ * An IPI to the shared CPU is noted like any interrupt of this OS that meets the
+ * other one, and a doorbell sent in its place: both kernels' vectors have the same
+ * numbers, and the other one could not tell whose it is.
+ */
+static bool noting;
+
+static bool note_ipi(int cpu, unsigned int vector)
+{
+	if (cpu != TWINOS_SHARED_CPU || !READ_ONCE(noting))
+		return false;
+	twinos_note(twinos_me(), vector);
+	twinos_ring(cpu_physical_id(cpu));
+	return true;
+}
+
+static void send_reschedule(int cpu)
+{
+	if (!note_ipi(cpu, RESCHEDULE_VECTOR))
+		native_smp_send_reschedule(cpu);
+}
+
+static void send_call_func_single(int cpu)
+{
+	if (!note_ipi(cpu, CALL_FUNCTION_SINGLE_VECTOR))
+		native_send_call_func_single_ipi(cpu);
+}
+
+static void send_call_func(const struct cpumask *mask)
+{
+	int cpu;
+
+	if (!READ_ONCE(noting) || !cpumask_test_cpu(TWINOS_SHARED_CPU, mask)) {
+		native_send_call_func_ipi(mask);
+		return;
+	}
+	note_ipi(TWINOS_SHARED_CPU, CALL_FUNCTION_VECTOR);
+	for_each_cpu(cpu, mask)
+		if (cpu != TWINOS_SHARED_CPU)
+			__apic_send_IPI(cpu, CALL_FUNCTION_VECTOR);
+}
+
+/**
+ * twinos_note_ipis() - before the CPU is shared, and when it is not any more
+ *
+ * Process context. Nobody is about to send one as before when this returns.
+ */
+void twinos_note_ipis(bool on)
+{
+	WRITE_ONCE(noting, on);
+	/* Whoever sends one has preemption off. */
+	if (on && num_online_cpus() > 1)
+		synchronize_rcu_expedited();
+}
+
+/** twinos_ipi_init() - take the kernel's own hooks. Boot time. */
+void __init twinos_ipi_init(void)
+{
+	smp_ops.smp_send_reschedule = send_reschedule;
+	smp_ops.send_call_func_single_ipi = send_call_func_single;
+	smp_ops.send_call_func_ipi = send_call_func;
+}

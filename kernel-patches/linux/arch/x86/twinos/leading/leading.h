@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The leading OS: what it knows of each coexisting one, and what its files offer
+ * each other. Calls go up this list only.
+ */
+#ifndef _TWINOS_LEADING_H
+#define _TWINOS_LEADING_H
+
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include "../both/twinos.h"
+
+/*
+ * A coexisting OS as the leading one knows it. All fields are protected by
+ * twinos_mutex.
+ */
+struct twinos_os {
+	struct kobject kobj;		/* /sys/kernel/twinos/osN */
+	struct list_head list;
+	u32 id;
+	enum twinos_mode mode;
+	bool loaded;			/* an image waits in the window */
+	bool launched;			/* the shared page is or was in use */
+	bool running;			/* from the launch until its end is dealt with */
+	bool give_back;			/* at its end its devices return to this OS */
+	struct twinos_share share;	/* magic 0: it has none */
+	unsigned long entry;		/* physical address of the purgatory */
+	struct twinos_shared *shared;	/* the shared page, in this OS's slot */
+	enum twinos_state ended;	/* how it ended, once it is not running */
+	char reason[160];
+	unsigned int weight;		/* percent of a shared CPU */
+	unsigned int slice_us;
+	int pin_irqs[TWINOS_MAX_IRQS];
+	unsigned int nr_pins;
+};
+
+/* windows.c */
+struct twinos_window {
+	u64 start, size;
+	u64 low_start, low_size;
+};
+
+extern struct twinos_window twinos_windows[];
+extern unsigned int twinos_nr_windows;
+bool twinos_window_free(u64 start, u64 size);
+
+/* registry.c */
+extern struct list_head twinos_oses;
+extern struct mutex twinos_mutex;
+struct twinos_os *twinos_find(u32 id);
+struct twinos_os *twinos_find_or_create(u32 id);
+extern int (*twinos_publish)(struct twinos_os *os);
+void twinos_notify(struct twinos_os *os);
+void twinos_forget(struct twinos_os *os);
+enum twinos_state twinos_get_state(const struct twinos_os *os);
+bool twinos_claims(const struct twinos_os *os);
+size_t twinos_ring_read(const struct twinos_shared *shared, char *buf, loff_t pos, size_t count);
+
+/* pci.c */
+int twinos_pci_take(const struct twinos_share *share);
+bool twinos_pci_has(u32 owner);
+void twinos_pci_give_back(u32 owner);
+void twinos_pci_quiesce(u32 owner);
+
+/* resources.c */
+int twinos_take_resources(struct twinos_os *os, const struct twinos_share *share);
+void twinos_give_resources(struct twinos_os *os);
+void twinos_route_pins(struct twinos_os *os, u32 apic_id);
+void twinos_mask_pins(struct twinos_os *os);
+
+/* guard.c */
+void twinos_guard_arm(void);
+void twinos_guard_disarm(void);
+
+/* ipi.c */
+void twinos_ipi_init(void);
+void twinos_note_ipis(bool on);
+void twinos_ring(u32 apic_id);
+void twinos_init_cpu(unsigned int cpu);
+
+/* handover.c */
+void twinos_set_mode(struct twinos_os *os, enum twinos_mode mode);
+int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc);
+void twinos_apply_weight(struct twinos_os *os);
+
+/* cpus.c */
+int twinos_cpus_init(void);
+int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *share);
+int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu);
+void twinos_reclaim_cpu(unsigned int cpu);
+void twinos_stop_cpus(const struct twinos_os *os);
+void twinos_take_cpus_back(struct twinos_os *os);
+
+/* kernel/rcu/update.c; exported, but declared in kernel/rcu/rcu.h alone. */
+void rcu_expedite_gp(void);
+void rcu_unexpedite_gp(void);
+
+/* launch.c */
+extern struct twinos_os *twinos_timeshared;
+int twinos_launch(struct twinos_os *os, u64 now);
+int twinos_prepare_sharing(struct twinos_os *os);
+void twinos_finish_sharing(void);
+
+/* end.c */
+extern struct twinos_shared *twinos_in_motion;
+void twinos_end_init(void);
+void twinos_answer_doorbell(void);
+void twinos_end(struct twinos_os *os);
+void twinos_request(const struct twinos_os *os, enum twinos_request request);
+int twinos_stop(struct twinos_os *os);
+int twinos_kill(struct twinos_os *os);
+
+/* move.c */
+void twinos_stray_vector(unsigned int vector);
+int twinos_move(struct twinos_os *os, unsigned int cpu);
+
+#endif /* _TWINOS_LEADING_H */
