@@ -1,0 +1,672 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The groups of the benchmark: for each what the OSes of one run of the test machine do, and
+the rows that are read from what they have left on the consoles. A new group is one group()
+at the end; README.md describes what it measures."""
+
+import re
+import subprocess
+import typing
+
+import machine
+import shares
+
+
+class Row(typing.NamedTuple):
+    """A bar is "<= N", ">= N" or "A .. B", "-" where a row is only reported. figure(run, *of)
+    gives the value and a text with details, or raises NoResult."""
+    name: str
+    what: str
+    bar: str
+    aim: str
+    unit: str
+    figure: typing.Callable
+    of: tuple = ()
+
+
+class Group(typing.NamedTuple):
+    """Rows, and the run of the test machine that gives them; there is none without a block."""
+    rows: tuple
+    leading: str = ""           # blocks, shell text; $cycles is the number of -n
+    coexisting: str = ""        # the same one in every coexisting OS
+    options: tuple = ()         # of twinvm
+    alone: bool = False         # runs when no other group does
+    per_cycle: int = 0          # seconds of the host, added to the limit for each cycle
+
+
+GROUPS = {}
+
+
+def group(name, *rows, **rest):
+    GROUPS[name] = Group(rows, **rest)
+
+
+class NoResult(Exception):
+    """Why a row has no figure."""
+
+
+class Run:
+    """What a run of a group has left."""
+
+    def __init__(self, logs, cycles):
+        self.logs = logs
+        self.cycles = cycles
+
+    def console(self, name):
+        """The lines of a console, or of what QEMU has said."""
+        return machine.console(self.logs / f"{name.replace('coexisting', 'coexist-1')}.log")
+
+    leading = property(lambda self: self.console("leading"))
+    coexisting = property(lambda self: self.console("coexisting"))
+
+
+def line(console, begin, which=-1):
+    """The last line that begins so, or the one of that index."""
+    matching = [text for text in console if text.startswith(begin)]
+    if not matching:
+        raise NoResult(f"no line {begin}")
+    return matching[which]
+
+
+def field(console, begin, word, which=-1):
+    """The number behind a word in the last line that begins so."""
+    text = line(console, begin, which)
+    number = re.search(rf"(?:^| ){word} (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: |$)", text)
+    if not number:
+        raise NoResult(f"no {word} in: {text}")
+    return int(number[1]) if number[1].lstrip("-").isdigit() else float(number[1])
+
+
+# cpu
+
+
+def switch(run):
+    average, longest = ([field(run.leading, f"stats: {name}_switch_{kind}", f"{name}_switch_{kind}")
+                         for name in ("leading", "coexisting")] for kind in ("avg", "max"))
+    return max(average), (f"to leading {average[0]}, to coexisting {average[1]}, "
+                          f"longest {longest[0]} and {longest[1]}")
+
+
+def both_busy(run):
+    """Intervals in which both worked, work of the leading and of the coexisting OS."""
+    counted, *work = shares.shares("\n".join(run.leading), "\n".join(run.coexisting))
+    if counted < 3:
+        raise NoResult("fewer than three intervals in which both worked")
+    return counted, work, f"intervals {counted} leading {work[0]} coexisting {work[1]}"
+
+
+def share(run, of):
+    _, work, detail = both_busy(run)
+    return 100 * work[of] / sum(work), detail
+
+
+def work(run):
+    # A unit of work is 10,000 instructions, an interval 100 ms = 100,000,000 ticks.
+    counted, done, detail = both_busy(run)
+    alone = field(run.leading, "alone", "rate")
+    return (sum(done) * 10000 / (counted * 100000) / alone,
+            f"{detail}, alone {alone} per 1000 ticks")
+
+
+def against_alone(run, name, begin, factor=1):
+    """The rate of spin beside another OS, against that alone."""
+    rate, alone = field(run.console(name), begin, "rate"), field(run.leading, "alone", "rate")
+    return factor * rate / alone, f"{rate} instructions per 1000 ticks, alone {alone}"
+
+
+group(
+    "cpu",
+    Row("switch", "one-way OS switch, mean of the dearer direction",
+        "<= 800", "<= 400", "instructions", switch),
+    Row("share", "both computing: share of the leading OS",
+        "48 .. 52", "49.5 .. 50.5", "percent", share, (0,)),
+    Row("share_coexisting", "both computing: share of the coexisting OS",
+        "48 .. 52", "49.5 .. 50.5", "percent", share, (1,)),
+    Row("busy_leading", "coexisting OS idle: share of the leading OS",
+        ">= 95", ">= 99", "percent", against_alone, ("leading", "beside-idle", 100)),
+    Row("busy_coexisting", "leading OS idle: share of the coexisting OS",
+        ">= 95", ">= 99", "percent", against_alone, ("coexisting", "beside-idle", 100)),
+    Row("work", "both computing, 10 ms slice: sum of work vs one OS alone",
+        ">= 0.98", ">= 0.995", "ratio", work),
+    options=("-I",),
+    leading='''
+		echo 10000 >$os1/slice_us
+		spin 100 20 | sed "s/^spin: ok/alone/; /^spin: interval/d"
+		launch
+		await_log "say: idle" 60
+		spin 100 20 | sed "s/^spin: ok/beside-idle/; /^spin: interval/d"
+		await_log "say: busy" 60
+		spin 100 30
+		sleep 5
+		await_log "say: done" 60
+		sed "s/^/stats: /" $os1/stats
+	''',
+    coexisting='''
+		say idle
+		sleep 4
+		say busy
+		spin 100 40
+		sleep 1
+		spin 100 20 | sed "s/^spin: ok/beside-idle/; /^spin: interval/d"
+		say done
+	''')
+
+
+# launch
+
+
+def away(run):
+    # The longer of what the kernel and what a real-time process say; the latter beats
+    # every 200,000 ticks.
+    kernel = field(run.leading, "stats: launch_away_max", "launch_away_max")
+    beat = field(run.leading, "heartbeat: ok", "gap_max")
+    return (max(kernel, beat - 200000) / 1e6,
+            f"kernel's statistics {kernel}, a process that beats every 200000: {beat}")
+
+
+def launch(run):
+    # Where it was launched twice, the first launch counts.
+    launched = (field(run.coexisting, "tscmark: ok", "tsc", 0)
+                - field(run.leading, "launch-tscmark: ok", "tsc"))
+    rebooted = (field(run.leading, "tscmark: ok", "tsc")
+                - field(run.leading, "reboot-tscmark: ok", "tsc"))
+    return launched / rebooted, f"{launched} against {rebooted}"
+
+
+# Launched twice: to see how long it takes, and with a process that watches how long it is kept
+# waiting, which costs time itself.
+# The same kernel, initrd and first program, once launched beside the leading OS and once in its
+# place, in one boot. Both times tscmark stands right before kexec -e and is the first program of
+# the new kernel.
+group(
+    "launch",
+    Row("away", "longest time the leading OS is away during a launch",
+        "<= 20", "<= 2", "million instructions", away),
+    Row("launch", "kexec -e to first user-space instruction vs ordinary kexec -e",
+        "<= 0.06", "<= 0.03", "ratio", launch),
+    options=("-I",),
+    leading='''
+		twinvm=$(grep -o "twinvm=[^ ]*" /proc/cmdline)
+		kexec --twinos --mem-min=0x100000 -l /boot/bzImage --initrd=/boot/coexist.cpio.gz \\
+			--append="console=ttyS1 rdinit=/bin/tscmark -- /init"
+		tscmark | sed "s/^/launch-/"
+		kexec -e
+		sleep 2
+		await stopped 60
+		echo 1000 >$os1/slice_us
+		kexec --twinos --mem-min=0x100000 -l /boot/bzImage --initrd=/boot/coexist.cpio.gz \\
+			--append="console=ttyS1 rdinit=/bin/tscmark -- /init"
+		heartbeat 1000 200 & heart=$!
+		sleep 0.5
+		kexec -e
+		sleep 2
+		kill $heart
+		wait $heart
+		sed "s/^/stats: /" $os1/stats
+		await stopped 60
+		kexec -c -l /boot/bzImage --initrd=/boot/coexist.cpio.gz \\
+			--append="console=ttyS0 $twinvm rdinit=/bin/tscmark -- /init"
+		tscmark | sed "s/^/reboot-/"
+		kexec -e
+	''',
+    coexisting='''
+		say up
+		grep -q twinvm= /proc/cmdline || poweroff -f
+	''')
+
+
+# ping
+
+
+def ping(run, asks):
+    console = run.console(asks)
+    return (field(console, "pinger: ok", "median_us") / 1000, line(console, "pinger:"))
+
+
+group(
+    "ping",
+    Row("ping_coexisting", "slice 100 ms, both computing: ping of the coexisting OS, median",
+        "<= 10", "<= 1", "ms", ping, ("leading",)),
+    Row("ping_leading", "slice 100 ms, both computing: ping of the leading OS, median",
+        "<= 10", "<= 1", "ms", ping, ("coexisting",)),
+    options=("-I",),
+    leading='''
+		echo 100000 >$os1/slice_us
+		launch
+		await_log "say: busy" 60
+		spin 1000 10000 >/dev/null & spinner=$!
+		pinger 10.0.0.2 60 23
+		await_log "say: done" 120
+		kill $spinner
+	''',
+    coexisting='''
+		spin 1000 10000 >/dev/null & spinner=$!
+		say busy
+		sleep 4
+		pinger 10.0.0.1 60 23
+		kill $spinner
+		say done
+	''')
+
+
+# clocks
+
+
+def clock(run, name):
+    if any("say: unstable" in text for text in run.coexisting):
+        raise NoResult("a clocksource was marked unstable")
+    console = run.console(name)
+    return (max(abs(field(console, "clockcheck: ok", word)) for word in ("monotonic", "wall")),
+            line(console, "clockcheck:"))
+
+
+# Ten minutes, the first two seconds busy in both.
+group(
+    "clocks",
+    Row("clock_leading", "clock against TSC after 10 minutes, leading OS",
+        "<= 1e-4", "<= 1e-6", "relative", clock, ("leading",)),
+    Row("clock_coexisting", "clock against TSC after 10 minutes, coexisting OS",
+        "<= 1e-4", "<= 1e-6", "relative", clock, ("coexisting",)),
+    options=("-I",),
+    leading='''
+		launch
+		await_log "say: started" 60
+		spin 1000 2 >/dev/null &
+		clockcheck 600 1 1000000
+		await_log "say: checked" 60
+		dmesg | grep -iE "clocksource.*(unstable|skew|mark)|tsc.*unstable" && false
+		true
+	''',
+    coexisting='''
+		say started
+		spin 1000 2 >/dev/null &
+		clockcheck 600 1 1000000
+		dmesg | grep -iE "clocksource.*(unstable|skew|mark)|tsc.*unstable" && say unstable
+		say checked
+	''')
+
+
+# disk
+
+
+def disk(run, name):
+    alone, after = (field(run.leading, begin, "ticks_median") for begin in ("alone", "after"))
+    beside = field(run.console(name), "beside", "ticks_median")
+    return ((alone + after) / 2 / beside, f"ticks for 64 MB: {beside} beside an idle OS, "
+                                          f"{alone} alone, {after} alone afterwards")
+
+
+# Instructions are not counted here: a disk is timed by the host, and beside its clock a count of
+# instructions would make more work look like less time. So this is a ratio of host times. Both
+# disks are held at 32 MB/s, as a disk has a speed of its own. The alone figure is taken before
+# and after, in the same boot.
+group(
+    "disk",
+    Row("disk_leading", "sequential read of the leading OS, other idle, vs alone",
+        ">= 0.95", ">= 0.99", "ratio", disk, ("leading",)),
+    Row("disk_coexisting", "sequential read of the coexisting OS, other idle, vs alone",
+        ">= 0.95", ">= 0.99", "ratio", disk, ("coexisting",)),
+    options=("-q", "-set drive.disk0.throttling.bps-total=33554432",
+             "-q", "-set drive.disk1.throttling.bps-total=33554432"),
+    alone=True,
+    leading='''
+		seqread /dev/vda 65536 3 | sed "s/^seqread: ok/alone/"
+		launch
+		await_log "say: idle" 60
+		seqread /dev/vda 65536 3 | sed "s/^seqread: ok/beside/"
+		await_log "say: done" 200
+		await stopped 60
+		seqread /dev/vda 65536 3 | sed "s/^seqread: ok/after/"
+	''',
+    coexisting='''
+		say idle
+		sleep 12
+		seqread /dev/vda 65536 3 | sed "s/^seqread: ok/beside/"
+		say done
+		poweroff -f
+	''')
+
+
+# cores-gap
+
+# Emulated CPUs take turns, and a turn lasts until the next event of the machine. This makes such
+# an event every 20,000 instructions (filters on networks that nobody is on): else a CPU that
+# waits for another one waits for milliseconds. Two, since one alone is no event while it is
+# being handled, however long the host lets that take.
+TURNS = tuple(word for turn in (1, 2) for word in (
+    "-q", f"-netdev hubport,id=turns{turn},hubid={8 + turn}",
+    "-q", f"-object filter-buffer,id=turn{turn},netdev=turns{turn},interval=20"))
+
+
+def gap(run, *names):
+    """The longest gap in the measurements of these names, against the longest at rest."""
+    longest = {}
+    for words in map(str.split, run.leading):
+        if words[:1] == ["rtgap"] and words[2:3] == ["max"]:
+            longest[words[1]] = max(longest.get(words[1], 0), int(words[3]))
+    # Without high-resolution timers rest would be the tick, and all fine.
+    if not 0 < longest.get("rest", 0) < 1100000:
+        raise NoResult("no usable figure at rest")
+    if not all(name in longest for name in names):
+        raise NoResult(f"not measured: {names}")
+    found = max(longest[name] for name in names)
+    return found / longest["rest"], f"{found} ticks, {longest['rest']} at rest"
+
+
+# High-resolution timers begin some 1.5 s after the boot.
+group(
+    "cores-gap",
+    Row("gap_launch", "1 kHz thread on CPU 0, launch on a CPU of its own: longest gap vs at rest",
+        "<= 2", "<= 1.1", "ratio", gap, ("launch",)),
+    Row("gap_launch_two", "the same, launch on two CPUs",
+        "<= 2", "<= 1.1", "ratio", gap, ("launch_two",)),
+    Row("gap_stop", "the same, --twinos-stop, one or two CPUs come back",
+        "<= 2", "<= 1.1", "ratio", gap, ("stop", "stop_two")),
+    Row("gap_kill", "the same, --twinos-kill of an OS on one CPU",
+        "<= 2", "<= 1.1", "ratio", gap, ("kill",)),
+    Row("gap_kill_two", "the same, --twinos-kill of an OS on two CPUs",
+        "<= 2", "<= 1.1", "ratio", gap, ("kill_two",)),
+    Row("gap_load", "the same, kexec -l", "-", "<= 1.1", "ratio", gap, ("load",)),
+    options=("-I", "-c", "3", "-a", "preempt=full", *TURNS),
+    alone=True,
+    leading='''
+		names="settle rest"
+		for round in 1 2 3; do
+			for end in stop kill; do
+				names="$names load launch up $end pause load launch_two up ${end}_two pause"
+			done
+		done
+		rtgap 0 $names >/tmp/gaps & gaps=$!
+		mark() { kill -USR1 $gaps; usleep 50000; }
+		sleep 3; mark
+		sleep 5; mark
+		for round in 1 2 3; do
+			for end in stop kill; do
+				for cpus in 2 1-2; do
+					load_os 1 $cpus; mark
+					kexec -e
+					await running 60
+					usleep 200000; mark
+					sleep 1; mark
+					kexec --twinos-$end; mark
+					sleep 0.5; mark
+				done
+			done
+		done
+		kill $gaps
+		wait $gaps
+		cat /tmp/gaps
+	''')
+
+
+# cores-launch
+
+# As in the group launch, with a CPU that is handed over. Instructions of all CPUs count as time,
+# so the leading OS waits without starting a program meanwhile.
+group(
+    "cores-launch",
+    Row("cores_launch", "own CPU: kexec -e to first user-space instruction vs ordinary kexec -e",
+        "<= 0.06", "<= 0.03", "ratio", launch),
+    options=("-I", "-c", "2", *TURNS),
+    leading='''
+		twinvm=$(grep -o "twinvm=[^ ]*" /proc/cmdline)
+		sleep 3
+		mkfifo /tmp/nobody
+		APPEND="rdinit=/bin/tscmark -- /init" load_os 1 1
+		tscmark | sed "s/^/launch-/"
+		kexec -e
+		read -t 2 nothing <>/tmp/nobody || :
+		await stopped 60
+		kexec -c -l /boot/bzImage --initrd=/boot/coexist.cpio.gz \\
+			--append="console=ttyS0 $twinvm rdinit=/bin/tscmark -- /init"
+		sleep 1
+		tscmark | sed "s/^/reboot-/"
+		kexec -e
+	''',
+    coexisting='''
+		say up
+		grep -q twinvm= /proc/cmdline || poweroff -f
+	''')
+
+
+# cores-quiet
+
+# What an OS does to be busy: /tmp/busy serve|talk ADDRESS computes on every CPU, reads its disk,
+# exchanges data over the network and changes pages that all its CPUs use.
+# /tmp/counted NAME A B: what came between two copies of /proc/interrupts, row by row.
+BUSY = r'''
+cat >/tmp/busy <<"END"
+exec </dev/null >/dev/null 2>&1
+for cpu in $(seq $(nproc)); do spin 1000 1000 & done
+while seqread /dev/vda 16384 1; do :; done &
+while shootdown 1; do :; done &
+if [ "$1" = serve ]; then
+	netcheck serve "$2" 7
+else
+	netcheck talk "$2" 7 1000
+fi
+END
+cat >/tmp/counted <<"END"
+awk -v name="$1" "
+	FNR == 1 { cpus = NF; file++; next }
+	{
+		sum = 0
+		row = \$1
+		for (i = 2; i <= NF; i++) {
+			if (i <= cpus + 1)
+				sum += \$i
+			else
+				row = row \" \" \$i
+		}
+		if (file == 1)
+			before[\$1] = sum
+		else
+			print \"counted\", name, sum - before[\$1], row
+	}" "$2" "$3"
+END
+'''
+
+
+def quiet(run, name):
+    """What an OS counted beside busy OSes in excess of what it counted beside idle ones, its own
+    timer and its own devices left out. No result unless the others were busy."""
+    rows = {"idle": {}, "loaded": {}}
+    busy = 0
+    for text in run.leading:
+        counted = re.match(rf"counted {name}-(idle|loaded|busy) (-?\d+) (\S+)", text)
+        if not counted:
+            continue
+        phase, number, row = counted[1], int(counted[2]), counted[3]
+        if phase == "busy":
+            busy += number if "virtio" in text else 0
+        elif not re.search(" LOC: |virtio|ttyS", text):
+            rows[phase][row] = number
+    # A coexisting OS counts its timer as a platform interrupt, the vector of other OSes'
+    # doorbells. Those are seen by QEMU: all that was sent to the third OS.
+    if name == "coexisting":
+        rows["loaded"].pop("PLT:", None)
+    if len(rows["loaded"]) <= 5 or busy < 1000:
+        raise NoResult(f"{len(rows['loaded'])} rows, {busy} device interrupts of a busy OS")
+    excess = {row: number - rows["idle"].get(row, 0) for row, number in rows["loaded"].items()}
+    if name == "coexisting":
+        excess["doorbells"] = doorbells(run)
+    excess = {row: number for row, number in excess.items() if number > 0}
+    named = " ".join(f"{row} {number}" for row, number in excess.items())
+    return sum(excess.values()), f"in excess: {named}; device interrupts of a busy OS: {busy}"
+
+
+def doorbells(run):
+    """Interrupts of vector 247 that were sent to CPU 3, the third OS."""
+    traced = [dict(zip(words[1::2], words[2::2])) for words in
+              map(str.split, run.console("qemu")) if words[:1] == ["apic_deliver_irq"]]
+    if not traced:
+        raise NoResult("QEMU has traced no interrupt")
+    return sum(1 for one in traced if one["vector"] == "247" and (
+        int(one["dest"]) & 8 if one["dest_mode"] != "0" else one["dest"] in ("3", "255")))
+
+
+# A quiet OS has one CPU: so no IPI of its own can be counted. First the leading OS is the quiet
+# one, then the third; the second has two CPUs, so that it sends IPIs, and so has the leading one
+# when it is busy. Four seconds of guest time each.
+group(
+    "cores-quiet",
+    Row("quiet_leading", "interrupts of the leading OS caused by two loaded OSes on own CPUs",
+        "<= 0", "<= 0", "interrupts", quiet, ("leading",)),
+    Row("quiet_coexisting",
+        "interrupts of a coexisting OS caused by two loaded OSes, one the leading",
+        "<= 0", "<= 0", "interrupts", quiet, ("coexisting",)),
+    options=("-I", "-k", "2", "-c", "5", "-q", "-trace apic_deliver_irq"),
+    leading=BUSY + '''
+		during() { cat /proc/interrupts >/tmp/a; sleep 4; cat /proc/interrupts >/tmp/b; }
+		echo 0 >/sys/devices/system/cpu/cpu4/online
+		launch_os 1 1-2
+		launch_os 2 3
+		for os in 1 2; do
+			await_os $os running 60
+			await_log_os $os "say: ready" 60
+		done
+		sleep 2
+		during; sh /tmp/counted leading-idle /tmp/a /tmp/b
+		run_in 1 "cat /proc/interrupts >/tmp/a; sh /tmp/busy serve 10.0.0.2 &"
+		run_in 2 "sh /tmp/busy talk 10.0.0.2 &"
+		sleep 2
+		during; sh /tmp/counted leading-loaded /tmp/a /tmp/b
+		run_in 1 "cat /proc/interrupts >/tmp/b; sh /tmp/counted leading-busy /tmp/a /tmp/b"
+		run_in 1 "killall sh spin seqread shootdown netcheck" || true
+		run_in 2 "killall sh spin seqread shootdown netcheck" || true
+		echo 1 >/sys/devices/system/cpu/cpu4/online
+		sleep 2
+
+		count="cat /proc/interrupts >/tmp/a; sleep 4; cat /proc/interrupts >/tmp/b"
+		run_in 2 "($count) >/dev/null 2>&1 &"
+		sleep 6
+		run_in 2 "sh /tmp/counted coexisting-idle /tmp/a /tmp/b"
+		cat /proc/interrupts >/tmp/begin
+		setsid sh /tmp/busy serve 10.0.0.1 & serve=$!
+		run_in 1 "sh /tmp/busy talk 10.0.0.1 &"
+		sleep 2
+		run_in 2 "($count) >/dev/null 2>&1 &"
+		sleep 6
+		cat /proc/interrupts >/tmp/end
+		sh /tmp/counted coexisting-busy /tmp/begin /tmp/end
+		run_in 2 "sh /tmp/counted coexisting-loaded /tmp/a /tmp/b"
+		# Or the last read ends as an error, when the machine is switched off under it.
+		kill -- -$serve
+		sleep 1
+	''',
+    coexisting=BUSY + '''
+		say ready
+	''')
+
+
+# cores-work
+
+group(
+    "cores-work",
+    Row("cores_work", "own CPU: work of a computing process vs same kernel alone",
+        ">= 0.99", ">= 1.00", "ratio", against_alone, ("coexisting", "beside")),
+    Row("cores_work_leading", "work of the leading OS beside an OS on its own CPU vs alone",
+        ">= 0.99", ">= 1.00", "ratio", against_alone, ("leading", "beside")),
+    options=("-I", "-c", "2"),
+    leading='''
+		sleep 3
+		taskset 2 spin 100 20 | sed "s/^spin: ok/alone/; /^spin: interval/d"
+		launch --twinos-cpus=1
+		await_log "say: idle" 60
+		spin 100 20 | sed "s/^spin: ok/beside/; /^spin: interval/d"
+		sleep 12
+		await_log "say: done" 60
+	''',
+    coexisting='''
+		say idle
+		sleep 6
+		spin 100 20 | sed "s/^spin: ok/beside/; /^spin: interval/d"
+		say done
+	''')
+
+
+# cores-many
+
+
+def many(run):
+    answers = re.findall("^kernel [1-8] answers as coexisting", "\n".join(run.leading),
+                         re.MULTILINE)
+    return (len(set(answers)) + 1,
+            "the leading OS and those that answered, one of them on the CPU of the leading OS")
+
+
+# Each answers over the network when all of them have been launched. The eighth coexisting OS
+# shares CPU 0.
+group(
+    "cores-many",
+    Row("many", "kernels running at once, 8 CPUs, windows of 64 MiB",
+        ">= 4", ">= 8", "kernels", many),
+    options=("-k", "8", "-c", "8"),
+    leading='''
+		for os in 2 3 4 5 6 7 8; do
+			launch_os $os $((os - 1)) || true
+		done
+		launch_os 1 shared --mem-max=0x40fffff || true
+		sleep 10
+		for os in 1 2 3 4 5 6 7 8; do
+			await_os $os running 60 || true
+		done
+		for os in 1 2 3 4 5 6 7 8; do
+			run_in $os "echo kernel $os answers as \\$(hostname), \\$(nproc) CPU" || true
+		done
+	''')
+
+
+# cores-cycles
+
+
+def cycles_done(run):
+    return field(run.leading, "cycles: ok", "n"), f"of {run.cycles}"
+
+
+def cycles_memory(run):
+    ended, before, after = (field(run.leading, "cycles: ok", word)
+                            for word in ("n", "before", "after"))
+    return (before - after) / ended, f"free at first {before} KiB, at last {after} KiB"
+
+
+group(
+    "cores-cycles",
+    Row("cycles", "launch + kill cycles in one leading OS, nothing leaked",
+        ">= 200", ">= 2000", "cycles", cycles_done),
+    Row("cycles_memory", "memory that a cycle costs", "<= 0.5", "<= 0.1", "KiB", cycles_memory),
+    options=("-c", "2"),
+    per_cycle=10,
+    leading="dmesg -n 1; kill_cycles 20 $cycles",
+    coexisting=":")
+
+
+# patch, check
+
+
+def patch(_, of):
+    stat = subprocess.run([machine.TESTS.parent / "kernel-patches" / "patch-stat"], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    found = re.findall(r"^.* (\d+) lines changed in (\d+) files.*$", stat.stdout, re.MULTILINE)
+    if not found:
+        raise NoResult("patch-stat has counted nothing")
+    return int(found[-1][of]), "{} lines changed in {} files".format(*found[-1])
+
+
+def check_time(_):
+    # Seconds, left by ./quickstart check at its end.
+    try:
+        seconds = int((machine.BUILD / "check-seconds").read_text())
+    except (OSError, ValueError):
+        raise NoResult(f"not measured: no {machine.BUILD}/check-seconds") from None
+    return seconds / 60, f"{seconds} s"
+
+
+group(
+    "patch",
+    Row("patch_lines", "changed lines in existing kernel files",
+        "<= 150", "<= 80", "lines", patch, (0,)),
+    Row("patch_files", "existing kernel files changed", "<= 15", "<= 15", "files", patch, (1,)))
+group(
+    "check",
+    Row("check_time", "./quickstart check, everything built (host time)",
+        "-", "<= 6", "minutes", check_time))
