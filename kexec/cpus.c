@@ -14,33 +14,35 @@
 struct cpu_set {
 	bool cpu[CPUS_MAX];
 	unsigned int nr;
-	char text[1024];		/* 0-3,8, as the kernel writes it */
+	char text[160];			/* 0-3,8, as the kernel writes it; "..." if it goes on */
 };
 
-/* Which CPUs the kernel lists; -EINVAL if it is not understood. */
+/* Which CPUs the kernel lists. Returns -ENOENT without a refusal if there is no such file. */
 static int read_cpus(const struct roots *roots, const char *file, struct cpu_set *set)
 {
-	char directory[300], *s, *end;
-	unsigned long first, last;
+	char path[300], *list;
+	const char *at;
+	uint32_t first, last;
+	size_t length;
+	int more;
 
 	memset(set, 0, sizeof(*set));
-	snprintf(directory, sizeof(directory), "%s/devices/system/cpu", roots->sys);
-	if (read_text(directory, file, set->text, sizeof(set->text)))
-		return -ENOENT;
-	s = set->text;
-	do {
-		first = last = strtoul(s, &end, 10);
-		if (end != s && *end == '-') {
-			s = end + 1;
-			last = strtoul(s, &end, 10);
-		}
-		if (end == s || last < first || last >= CPUS_MAX)
-			return -EINVAL;
+	snprintf(path, sizeof(path), "%s/devices/system/cpu/%s", roots->sys, file);
+	more = read_file(path, &list, &length);
+	if (more == -ENOENT)
+		return more;
+	if (more)
+		return refuse(-more, "%s cannot be read: %s", path, strerror(-more));
+	if (length && list[length - 1] == '\n')
+		list[--length] = 0;
+	at = list;
+	while ((more = next_numbers(&at, &first, &last)) > 0 && last < CPUS_MAX)
 		for (; first <= last; first++, set->nr++)
 			set->cpu[first] = true;
-		s = end + 1;
-	} while (*end == ',');
-	return *end ? -EINVAL : 0;
+	snprintf(set->text, sizeof(set->text), length < sizeof(set->text) ? "%s" : "%.150s...", list);
+	free(list);
+	return more || !set->nr ?
+		refuse(EIO, "%s does not tell which CPUs there are: %s", path, set->text) : 0;
 }
 
 /* Is word among the words of text, separated by blanks or newlines? */
@@ -74,6 +76,8 @@ static int check_only_cpu(const struct roots *roots)
 	/* A kernel without SMP has no such file. */
 	if (err == -ENOENT || (!err && online.nr == 1))
 		return 0;
+	if (err)
+		return err;
 	return refuse(ENODEV,
 		      "CPUs %s are online, and time-shared mode works with one; take the others offline or boot with maxcpus=1 (the running kernel has no dedicated mode, --twinos-cpus)",
 		      online.text);
@@ -101,6 +105,7 @@ int check_cpus(const struct roots *roots, const uint32_t *cpus, uint32_t nr,
 	const struct os *owner;
 	unsigned int left;
 	uint32_t i;
+	int err;
 
 	if (!has_dedicated_mode(roots))
 		return !nr ? check_only_cpu(roots) :
@@ -109,9 +114,14 @@ int check_cpus(const struct roots *roots, const uint32_t *cpus, uint32_t nr,
 			       roots->conf);
 	if (!nr)
 		return 0;
-	if (read_cpus(roots, "present", &present) || read_cpus(roots, "online", &online))
+	err = read_cpus(roots, "present", &present);
+	if (!err)
+		err = read_cpus(roots, "online", &online);
+	if (err == -ENOENT)
 		return refuse(EIO, "%s/devices/system/cpu does not tell which CPUs there are; is /sys mounted?",
 			      roots->sys);
+	if (err)
+		return err;
 	for (i = 0; i < nr; i++) {
 		if (cpus[i] >= CPUS_MAX || !present.cpu[cpus[i]])
 			return refuse(ENODEV, "CPU %u does not exist (there are %s); choose others",

@@ -232,24 +232,22 @@ int check_pci(const struct roots *roots, const struct twinos_pci *pci,
 int check_irq(const struct roots *roots, uint32_t irq, const struct os_list *oses, uint32_t id)
 {
 	const struct os *owner = irq_owner(oses, irq, id);
-	char path[300], line[4096];
-	int err = 0;
-	FILE *file;
+	char path[300], *text, *rest, *line;
+	int err;
 
 	if (owner) {
 		snprintf(path, sizeof(path), "interrupt pin %u", irq);
 		return refuse_owned(path, owner);
 	}
 	snprintf(path, sizeof(path), "%s/interrupts", roots->proc);
-	file = fopen(path, "r");
-	if (!file)
-		return refuse(errno, "%s cannot be read; is /proc mounted?", path);
-	while (!err && fgets(line, sizeof(line), file)) {
+	err = read_file(path, &text, NULL);
+	if (err)
+		return refuse(-err, "%s cannot be read: %s; is /proc mounted?", path, strerror(-err));
+	for (rest = text; !err && (line = next_line(&rest)); ) {
 		char *chip = strstr(line, "IO-APIC"), *handler;
 		unsigned long pin;
 		char *end;
 
-		line[strcspn(line, "\n")] = 0;
 		if (!chip)
 			continue;
 		chip += strcspn(chip, " ");
@@ -262,6 +260,6 @@ int check_irq(const struct roots *roots, uint32_t irq, const struct os_list *ose
 			err = refuse(EBUSY, "interrupt pin %u is in use by the running OS (%s); release it there or choose another",
 				     irq, handler);
 	}
-	fclose(file);
+	free(text);
 	return err;
 }

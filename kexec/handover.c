@@ -4,6 +4,7 @@
  * window's first byte, and boot_params with its own memory map. Nothing in
  * boot_params describes the leading OS's screen, firmware or disks.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "twinos.h"
@@ -97,18 +98,21 @@ static bool join_nearest(struct piece *p, unsigned int *nr)
  * @low: RAM; size 0 if there is none
  * @firmware: all else in it is reserved, whatever it was
  *
- * Returns the number of entries, sorted and not overlapping.
+ * Returns the number of entries, sorted and not overlapping. What is the OS's
+ * own is always among them; where the rest has more ranges than @max, it says
+ * "reserved" of what lies between two of them, too.
  */
-unsigned int build_e820(struct boot_e820_entry *table, unsigned int max,
-			const struct range *window, const struct range *low,
-			const struct memory_map *firmware)
+int build_e820(struct boot_e820_entry *table, unsigned int max,
+	       const struct range *window, const struct range *low,
+	       const struct memory_map *firmware)
 {
 	const struct range own[2] = { *low, *window };
-	struct piece *p = calloc(MEMORY_MAP_MAX * 3 + 3, sizeof(*p));
+	/* Both ranges of ours may cut each of the firmware's, which may overlap. */
+	struct piece *p = calloc(firmware->nr * 3ul + 3, sizeof(*p));
 	unsigned int nr = 0, i;
 
 	if (!p)
-		return 0;
+		return refuse(ENOMEM, "not enough memory for the memory map");
 	for (i = 0; i < firmware->nr; i++) {
 		const struct memory *m = &firmware->range[i];
 
@@ -144,10 +148,11 @@ unsigned int build_e820(struct boot_e820_entry *table, unsigned int max,
 }
 
 /** fill_boot_params() - the page that the kernel's entry gets in %rsi */
-void fill_boot_params(struct boot_params *params, const struct bzimage *image,
-		      const struct placement *p, const struct memory_map *firmware)
+int fill_boot_params(struct boot_params *params, const struct bzimage *image,
+		     const struct placement *p, const struct memory_map *firmware)
 {
 	struct setup_header *h = &params->hdr;
+	int nr;
 
 	memset(params, 0, sizeof(*params));
 	memcpy(h, &image->header, image->header_size);
@@ -167,6 +172,10 @@ void fill_boot_params(struct boot_params *params, const struct bzimage *image,
 	h->cmd_line_ptr = p->command_line.start;
 	params->ext_cmd_line_ptr = p->command_line.start >> 32;
 	h->setup_data = p->window.start + TWINOS_SHARE_OFFSET;
-	params->e820_entries = build_e820(params->e820_table, E820_MAX_ENTRIES_ZEROPAGE,
-					  &p->window, &p->low, firmware);
+	nr = build_e820(params->e820_table, E820_MAX_ENTRIES_ZEROPAGE, &p->window, &p->low,
+			firmware);
+	if (nr < 0)
+		return nr;
+	params->e820_entries = nr;
+	return 0;
 }

@@ -4,7 +4,6 @@
  * system calls that change them.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,28 +14,6 @@
 #include "twinos.h"
 
 #define KEXEC_ARCH_X86_64 (62u << 16)
-
-/** read_text() - a small file of sysfs or procfs, without its last newline */
-int read_text(const char *directory, const char *file, char *buf, size_t size)
-{
-	char path[700];
-	ssize_t n;
-	size_t used = 0;
-	int fd;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", directory, file) >= sizeof(path))
-		return -ENAMETOOLONG;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	while (used < size - 1 && (n = read(fd, buf + used, size - 1 - used)) > 0)
-		used += n;
-	close(fd);
-	buf[used] = 0;
-	if (used && buf[used - 1] == '\n')
-		buf[used - 1] = 0;
-	return 0;
-}
 
 static int read_twinos(const struct roots *roots, const char *file, char *buf, size_t size)
 {

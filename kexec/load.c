@@ -266,7 +266,9 @@ int prepare_load(const struct roots *roots, const struct request *r, const uint8
 	if (!params)
 		return refuse(ENOMEM, "not enough memory for boot_params");
 	own(l, params);
-	fill_boot_params(params, &image, p, &firmware);
+	err = fill_boot_params(params, &image, p, &firmware);
+	if (err)
+		return err;
 	fill_share(&l->share, p, &share, id);
 
 	debug("twinos: %-12s %#14" PRIx64 "-%#" PRIx64 "\n", "window", p->window.start,

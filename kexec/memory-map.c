@@ -19,8 +19,13 @@ static int add(struct memory_map *map, uint64_t first, uint64_t last, const char
 {
 	struct memory *m;
 
-	if (map->nr == MEMORY_MAP_MAX)
-		return refuse(E2BIG, "the memory map has more than %d ranges", MEMORY_MAP_MAX);
+	/* Twice the room whenever it is full, which it is at each power of two. */
+	if (!(map->nr & (map->nr - 1))) {
+		m = reallocarray(map->range, map->nr ? map->nr * 2 : 1, sizeof(*m));
+		if (!m)
+			return refuse(ENOMEM, "not enough memory for the memory map");
+		map->range = m;
+	}
 	m = &map->range[map->nr++];
 	m->start = first;
 	m->end = last + 1;
@@ -32,9 +37,20 @@ static int by_start(const void *a, const void *b)
 {
 	const struct memory *x = a, *y = b;
 
-	if (x->start != y->start)
-		return x->start < y->start ? -1 : 1;
-	return 0;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* An empty map; what it held is freed. */
+static void clear(struct memory_map *map)
+{
+	free(map->range);
+	*map = (struct memory_map){ 0 };
+}
+
+static void sort(struct memory_map *map)
+{
+	if (map->nr)
+		qsort(map->range, map->nr, sizeof(map->range[0]), by_start);
 }
 
 static int read_hex(const char *directory, const char *entry, const char *file, uint64_t *value)
@@ -52,6 +68,7 @@ static int read_hex(const char *directory, const char *entry, const char *file, 
 /**
  * read_firmware_map() - the map that the firmware gave, sorted
  * @sys: root of sysfs
+ * @map: read before, or all zero
  */
 int read_firmware_map(const char *sys, struct memory_map *map)
 {
@@ -61,14 +78,14 @@ int read_firmware_map(const char *sys, struct memory_map *map)
 	int err = 0;
 	DIR *dir;
 
-	map->nr = 0;
+	clear(map);
 	snprintf(directory, sizeof(directory), "%s/firmware/memmap", sys);
 	dir = opendir(directory);
 	if (!dir)
 		return refuse(ENOENT,
 			      "%s is missing; the running kernel needs CONFIG_FIRMWARE_MEMMAP",
 			      directory);
-	while (!err && (entry = readdir(dir))) {
+	while (!err && (errno = 0, entry = readdir(dir))) {
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
@@ -80,11 +97,13 @@ int read_firmware_map(const char *sys, struct memory_map *map)
 		else
 			err = add(map, first, last, type);
 	}
+	if (!err && errno)
+		err = refuse(errno, "%s cannot be read: %s", directory, strerror(errno));
 	closedir(dir);
 	if (!err && !map->nr)
 		err = refuse(ENOENT, "%s is empty: the firmware's memory map is not known",
 			     directory);
-	qsort(map->range, map->nr, sizeof(map->range[0]), by_start);
+	sort(map);
 	return err;
 }
 
@@ -98,38 +117,37 @@ static bool withheld(const char *name)
 /**
  * read_used_map() - what the running OS uses, nested ranges included
  * @proc: root of procfs
+ * @map: read before, or all zero
  */
 int read_used_map(const char *proc, struct memory_map *map)
 {
-	char path[300], line[256];
+	char path[300], *text, *rest, *line;
 	bool hidden = true;
-	int err = 0;
-	FILE *file;
+	int err;
 
-	map->nr = 0;
+	clear(map);
 	snprintf(path, sizeof(path), "%s/iomem", proc);
-	file = fopen(path, "r");
-	if (!file)
-		return refuse(errno, "%s cannot be read; is /proc mounted?", path);
-	while (!err && fgets(line, sizeof(line), file)) {
+	err = read_file(path, &text, NULL);
+	if (err)
+		return refuse(-err, "%s cannot be read: %s; is /proc mounted?", path, strerror(-err));
+	for (rest = text; !err && (line = next_line(&rest)); ) {
 		uint64_t first, last;
 		int name = 0;
 
-		line[strcspn(line, "\n")] = 0;
 		if (sscanf(line, " %" SCNx64 "-%" SCNx64 " : %n", &first, &last, &name) != 2 ||
 		    !name || last < first) {
 			err = refuse(EIO, "%s has a line that is not understood: %s", path, line);
-			break;
+			continue;
 		}
 		if (last)
 			hidden = false;
 		if (!withheld(line + name))
 			err = add(map, first, last, line + name);
 	}
-	fclose(file);
+	free(text);
 	if (!err && hidden)
 		err = refuse(EPERM, "%s does not show addresses; run kexec as root", path);
-	qsort(map->range, map->nr, sizeof(map->range[0]), by_start);
+	sort(map);
 	return err;
 }
 
@@ -215,229 +233,4 @@ int free_run(uint64_t start, const struct memory_map *firmware,
 			*end = used->range[i].start;
 	*end &= ~(PAGE - 1);
 	return 0;
-}
-
-/* Line nr of /sys/kernel/twinos/windows: 0xSTART-0xEND[ low 0xSTART-0xEND]. */
-static bool booted_window(const struct roots *roots, unsigned int nr, struct range *window,
-			  struct range *low)
-{
-	uint64_t first, last, low_first, low_last;
-	char directory[300], text[4096], *line, *next;
-	int fields;
-
-	snprintf(directory, sizeof(directory), "%s/kernel/twinos", roots->sys);
-	if (read_text(directory, "windows", text, sizeof(text)))
-		return false;
-	for (line = text; *line; line = next) {
-		next = line + strcspn(line, "\n");
-		if (*next)
-			*next++ = 0;
-		if (nr--)
-			continue;
-		fields = sscanf(line, "%" SCNx64 "-%" SCNx64 " low %" SCNx64 "-%" SCNx64,
-				&first, &last, &low_first, &low_last);
-		if (fields < 2 || last < first)
-			return false;
-		*window = (struct range){ first, last - first + 1 };
-		*low = (struct range){ 0, 0 };
-		if (fields == 4 && low_last > low_first)
-			*low = (struct range){ low_first, low_last - low_first + 1 };
-		return true;
-	}
-	return false;
-}
-
-/* The window of twinos= around an address, and its low slice; false if there is none. */
-static bool booted_window_at(const struct roots *roots, uint64_t address, struct range *window,
-			     struct range *low)
-{
-	unsigned int i;
-
-	for (i = 0; booted_window(roots, i, window, low); i++)
-		if (address >= window->start && address < range_end(window))
-			return true;
-	return false;
-}
-
-/* Up to where its window of twinos= ends, or another OS's begins. */
-static uint64_t end_before_others(const struct roots *roots, const struct os_list *oses,
-				  uint32_t id, uint64_t start, uint64_t end)
-{
-	struct range booted, low;
-	const struct os *os;
-
-	if (booted_window_at(roots, start, &booted, &low) && range_end(&booted) < end)
-		end = range_end(&booted);
-	for (os = next_claim(oses, NULL, id); os; os = next_claim(oses, os, id))
-		if (os->window.size && os->window.start > start && os->window.start < end)
-			end = os->window.start;
-	return end;
-}
-
-/*
- * A load without a number replaces what is loaded for the same window, and not
- * launched yet; else it gets a number that is free.
- */
-static int number_for(const struct os_list *oses, uint64_t window_start, uint32_t *id)
-{
-	const struct os *os;
-
-	if (*id)
-		return 0;
-	for (os = next_claim(oses, NULL, 0); os; os = next_claim(oses, os, 0))
-		if (!os_running(os) && os->window.start == window_start) {
-			*id = os->id;
-			return 0;
-		}
-	*id = free_id(oses);
-	if (*id)
-		return 0;
-	return refuse(EBUSY, "all %d numbers of coexisting OSes are in use; unload or stop one first",
-		      TWINOS_MAX_ID);
-}
-
-/* Every window has an owner: name them. */
-static int refuse_windows(const struct roots *roots, const struct os_list *oses)
-{
-	struct range window, low;
-	char text[300] = "";
-	const struct os *os;
-	unsigned int i;
-	size_t used = 0;
-
-	for (i = 0; booted_window(roots, i, &window, &low) && used < sizeof(text); i++) {
-		os = memory_owner(oses, &window, 0, NULL);
-		used += snprintf(text + used, sizeof(text) - used,
-				 "%s%#" PRIx64 "-%#" PRIx64 " by coexisting OS %u (%s)",
-				 i ? ", " : "", window.start, range_end(&window) - 1,
-				 os->id, state_name(os->state));
-	}
-	return refuse(EADDRNOTAVAIL,
-		      "every window is in use: %s; stop or unload one of them, or give --mem-min=ADDRESS",
-		      text);
-}
-
-/*
- * The first withheld window that no other OS uses. If there is none, the load
- * replaces what is loaded, and not launched yet, for one of them.
- */
-static int find_booted_window(const struct roots *roots, const struct os_list *oses, uint32_t id,
-			      struct range *window)
-{
-	const struct os *os;
-	struct range low;
-	unsigned int i;
-
-	for (i = 0; booted_window(roots, i, window, &low); i++)
-		if (!memory_owner(oses, window, id, NULL))
-			return 0;
-	if (!i)
-		return refuse(EINVAL,
-			      "no window is known; give --mem-min=ADDRESS, or boot the running OS with twinos=SIZE@ADDRESS");
-	for (i = 0; !id && booted_window(roots, i, window, &low); i++) {
-		os = memory_owner(oses, window, 0, NULL);
-		if (!os_running(os) && os->window.start == window->start)
-			return 0;
-	}
-	return refuse_windows(roots, oses);
-}
-
-/* The low slice that goes with the window, unless another OS has it already. */
-static int find_low(const struct roots *roots, const struct share_options *options,
-		    const struct os_list *oses, uint32_t id, const struct range *window,
-		    struct range *low)
-{
-	const struct os *owner = NULL;
-	struct range booted, booted_low;
-
-	*low = options->low;
-	if (low->size)
-		return check_memory(oses, "the low slice", low, id);
-	if (!options->has_low && booted_window_at(roots, window->start, &booted, &booted_low))
-		*low = booted_low;
-	if (low->size)
-		owner = memory_owner(oses, low, id, NULL);
-	if (owner)
-		low->size = 0;
-	if (low->size || options->nr_cpus < 2)
-		return 0;
-	if (owner)
-		return refuse(EADDRNOTAVAIL,
-			      "%u CPUs need a low slice to start from, and coexisting OS %u (%s) has the one of this window; give another with --twinos-low=32K@ADDRESS, or one CPU",
-			      options->nr_cpus, owner->id, state_name(owner->state));
-	return refuse(EINVAL,
-		      "%u CPUs need a low slice to start from; give --twinos-low=32K@ADDRESS (boot the running OS with twinos=SIZE@ADDRESS,low=32K@ADDRESS), or one CPU",
-		      options->nr_cpus);
-}
-
-/**
- * find_window() - the window and the low slice of the share, and the OS's number
- * @id: what the user said, 0 for nothing; filled in
- *
- * The window is what the options say; if they give no end, up to that of the
- * window that the running OS withheld there, or of free memory; or else the first that the running OS withheld with twinos= and
- * that no other coexisting OS has. The low slice is what the options say, or
- * what goes with that window.
- */
-int find_window(const struct roots *roots, const struct share_options *options,
-		const struct os_list *oses, uint32_t *id,
-		const struct memory_map *firmware, const struct memory_map *used,
-		struct range *window, struct range *low)
-{
-	uint64_t end;
-	int err;
-
-	if (options->has_mem_min && options->has_mem_max &&
-	    options->mem_max <= options->mem_min)
-		return refuse(EINVAL,
-			      "--mem-max=%#" PRIx64 " is not above --mem-min=%#" PRIx64 "; a window needs both ends in order",
-			      options->mem_max, options->mem_min);
-	if (options->has_mem_min) {
-		window->start = options->mem_min;
-		err = number_for(oses, window->start, id);
-		if (err)
-			return err;
-		if (options->has_mem_max) {
-			/* Its last byte, or one past it: the same page boundary. */
-			end = options->mem_max & (PAGE - 1) ? options->mem_max + 1 : options->mem_max;
-			if (end <= window->start)
-				return refuse(ERANGE,
-					      "the window from %#" PRIx64 " wraps around the end of the address space",
-					      window->start);
-		} else {
-			err = free_run(window->start, firmware, used, &end);
-			if (err)
-				return err;
-			end = end_before_others(roots, oses, *id, window->start, end);
-		}
-		window->size = end - window->start;
-	} else {
-		err = find_booted_window(roots, oses, *id, window);
-		if (!err)
-			err = number_for(oses, window->start, id);
-		if (err)
-			return err;
-		if (options->has_mem_max && options->mem_max >= window->start) {
-			end = (options->mem_max + 1) & ~(PAGE - 1);
-			if (end < range_end(window))
-				window->size = end > window->start ? end - window->start : 0;
-		} else if (options->has_mem_max) {
-			return refuse(EINVAL,
-				      "--mem-max=%#" PRIx64 " is below the window at %#" PRIx64 "; give --mem-min as well",
-				      options->mem_max, window->start);
-		}
-	}
-	err = check_free("the window", window, firmware, used);
-	if (!err)
-		err = check_memory(oses, "the window", window, *id);
-	if (!err)
-		err = find_low(roots, options, oses, *id, window, low);
-	if (err || !low->size)
-		return err;
-	if (low->start < range_end(window) && window->start < range_end(low))
-		return refuse(EINVAL,
-			      "--twinos-low=%#" PRIx64 "-%#" PRIx64 " overlaps the window %#" PRIx64 "-%#" PRIx64,
-			      low->start, range_end(low) - 1, window->start,
-			      range_end(window) - 1);
-	return check_free("the low slice", low, firmware, used);
 }

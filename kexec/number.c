@@ -137,38 +137,55 @@ static int refuse_list(const char *name, const char *text, const char *form)
 	return refuse(EINVAL, "%s=%s is not a list of %s", name, text, form);
 }
 
+/**
+ * next_numbers() - walk over a list like 1,3-5, as the kernel writes them, too
+ * @list: moves behind what has been read; without the newline
+ *
+ * Returns 1 with the next numbers, 0 at the end, or -EINVAL without a refusal.
+ */
+int next_numbers(const char **list, uint32_t *first, uint32_t *last)
+{
+	const char *s = *list;
+	uint64_t from, to;
+
+	if (!*s)
+		return 0;
+	if (scan(&s, 10, &from))
+		return -EINVAL;
+	to = from;
+	if (*s == '-') {
+		s++;
+		if (scan(&s, 10, &to))
+			return -EINVAL;
+	}
+	if (to < from || to > INT32_MAX || (*s && (*s++ != ',' || !*s)))
+		return -EINVAL;
+	*first = from;
+	*last = to;
+	*list = s;
+	return 1;
+}
+
 /** parse_cpus() - 1,3-5; at most TWINOS_MAX_CPUS, none twice */
 int parse_cpus(const char *name, const char *text, uint32_t *cpus, uint32_t *nr)
 {
-	static const char form[] = "CPU numbers, as in 1,3-5";
 	const char *s = text;
-	uint64_t first, last, cpu;
-	uint32_t i;
+	uint32_t first, last, i;
+	int more;
 
 	*nr = 0;
-	do {
-		if (scan(&s, 10, &first))
-			return refuse_list(name, text, form);
-		last = first;
-		if (*s == '-') {
-			s++;
-			if (scan(&s, 10, &last) || last < first)
-				return refuse_list(name, text, form);
-		}
-		if (last > INT32_MAX)
-			return refuse_list(name, text, form);
-		for (cpu = first; cpu <= last; cpu++) {
+	while ((more = next_numbers(&s, &first, &last)) > 0)
+		for (; first <= last; first++) {
 			if (*nr == TWINOS_MAX_CPUS)
 				return refuse(E2BIG, "%s=%s names more than %d CPUs, the most that one OS can have",
 					      name, text, TWINOS_MAX_CPUS);
 			for (i = 0; i < *nr; i++)
-				if (cpus[i] == cpu)
+				if (cpus[i] == first)
 					return refuse(EINVAL, "%s=%s names CPU %u twice; name it once",
-						      name, text, cpus[i]);
-			cpus[(*nr)++] = cpu;
+						      name, text, first);
+			cpus[(*nr)++] = first;
 		}
-	} while (*s == ',' && *++s);
-	return *s || s[-1] == ',' ? refuse_list(name, text, form) : 0;
+	return more || !*nr ? refuse_list(name, text, "CPU numbers, as in 1,3-5") : 0;
 }
 
 /** parse_irqs() - 3,11: interrupt pins of the ISA bus, none twice, hence at most 14 */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include "twinos.h"
 
@@ -60,21 +61,24 @@ static int take_line(struct os *os, const char *key, const char *value)
 
 static int read_share(const char *directory, struct os *os)
 {
-	char text[8192], *line, *value, *next;
+	char path[300], *text, *rest, *line, *value;
 	int err;
 
-	if (read_text(directory, "share", text, sizeof(text)))
-		return 0;
-	for (line = strtok_r(text, "\n", &next); line; line = strtok_r(NULL, "\n", &next)) {
+	snprintf(path, sizeof(path), "%s/share", directory);
+	err = read_file(path, &text, NULL);
+	if (err)
+		return err == -ENOENT ? 0 :
+		       refuse(-err, "%s cannot be read: %s", path, strerror(-err));
+	for (rest = text; !err && (line = next_line(&rest)); ) {
 		value = line + strcspn(line, " ");
 		if (*value)
 			*value++ = 0;
-		err = take_line(os, line, value);
-		if (err)
-			return refuse(EPROTO, "the running kernel says that coexisting OS %u has \"%s %s\", which this kexec does not understand",
-				      os->id, line, value);
+		if (take_line(os, line, value))
+			err = refuse(EPROTO, "the running kernel says that coexisting OS %u has \"%s %s\", which this kexec does not understand",
+				     os->id, line, value);
 	}
-	return 0;
+	free(text);
+	return err;
 }
 
 /**
@@ -94,8 +98,11 @@ int read_oses(const struct roots *roots, struct os_list *list)
 		struct os *os = &list->os[list->nr];
 
 		snprintf(directory, sizeof(directory), "%s/kernel/twinos/os%u", roots->sys, id);
-		if (read_text(directory, "state", text, sizeof(text)))
+		err = read_text(directory, "state", text, sizeof(text));
+		if (err == -ENOENT)
 			continue;
+		if (err)
+			return refuse(-err, "%s/state cannot be read: %s", directory, strerror(-err));
 		memset(os, 0, sizeof(*os));
 		os->id = id;
 		found = find_name(text, state_names, NR(state_names));

@@ -30,6 +30,12 @@ const char *refusal(void);
 extern bool twinos_debug;
 void debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* ---- file.c: files of procfs and sysfs ---- */
+
+int read_file(const char *path, char **data, size_t *size);
+int read_text(const char *directory, const char *file, char *buf, size_t size);
+char *next_line(char **text);
+
 /* ---- number.c: strict numbers and lists; name is what the option is called ---- */
 
 /* A range of physical addresses, [start, start + size). */
@@ -45,6 +51,7 @@ static inline uint64_t range_end(const struct range *r)
 
 int parse_number(const char *name, const char *text, uint64_t *value);
 int parse_range(const char *name, const char *text, struct range *range);
+int next_numbers(const char **list, uint32_t *first, uint32_t *last);
 int parse_cpus(const char *name, const char *text, uint32_t *cpus, uint32_t *nr);
 int parse_irqs(const char *name, const char *text, uint32_t *irqs, uint32_t *nr);
 int parse_pci(const char *name, const char *text, struct twinos_pci *pci, uint32_t *nr);
@@ -125,8 +132,6 @@ int missing_cpu(const struct roots *roots, const struct os *ended, const struct 
 
 /* ---- memory-map.c: what memory there is, and what of it is free ---- */
 
-#define MEMORY_MAP_MAX 1024
-
 struct memory {
 	uint64_t start;
 	uint64_t end;			/* last byte + 1; 0 for 2^64 */
@@ -135,7 +140,7 @@ struct memory {
 
 struct memory_map {
 	unsigned int nr;
-	struct memory range[MEMORY_MAP_MAX];
+	struct memory *range;		/* by start; there is no limit */
 };
 
 int read_firmware_map(const char *sys, struct memory_map *map);
@@ -144,6 +149,9 @@ int check_free(const char *what, const struct range *r, const struct memory_map 
 	       const struct memory_map *used);
 int free_run(uint64_t start, const struct memory_map *firmware,
 	     const struct memory_map *used, uint64_t *end);
+
+/* ---- window.c: which memory a share gets ---- */
+
 int find_window(const struct roots *roots, const struct share_options *options,
 		const struct os_list *oses, uint32_t *id,
 		const struct memory_map *firmware, const struct memory_map *used,
@@ -214,11 +222,11 @@ struct share_node {
 
 void fill_share(struct share_node *node, const struct placement *p,
 		const struct share_options *options, uint32_t id);
-void fill_boot_params(struct boot_params *params, const struct bzimage *image,
-		      const struct placement *p, const struct memory_map *firmware);
-unsigned int build_e820(struct boot_e820_entry *table, unsigned int max,
-			const struct range *window, const struct range *low,
-			const struct memory_map *firmware);
+int fill_boot_params(struct boot_params *params, const struct bzimage *image,
+		     const struct placement *p, const struct memory_map *firmware);
+int build_e820(struct boot_e820_entry *table, unsigned int max,
+	       const struct range *window, const struct range *low,
+	       const struct memory_map *firmware);
 
 /* ---- devices.c: what of the share the running OS uses ---- */
 
@@ -233,7 +241,6 @@ int check_leading(const struct roots *roots);
 int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments);
 int twinos_reboot(unsigned int command, uint32_t id, uint32_t cpu);
 int refuse_reboot(unsigned int command, uint32_t id, int error);
-int read_text(const char *directory, const char *file, char *buf, size_t size);
 
 /* ---- load.c ---- */
 

@@ -3,6 +3,8 @@
 #include <string.h>
 #include "tree.h"
 
+#define CPUS 2000
+
 static struct tree t;
 static struct os_list oses;
 
@@ -106,6 +108,37 @@ static void damaged_files(void **state)
 	}
 }
 
+/* One CPU of each core, as with SMT switched off: no ranges, hence a long list. */
+static void long_lists(void **state)
+{
+	static char list[CPUS * 5];
+	char *p = list;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < CPUS; i += 2)
+		p += sprintf(p, "%s%u", i ? "," : "", i);
+	cpu_files(list, list);
+	assert_int_equal(check("2,1022,1998"), 0);
+	assert_refused(check("3"), "CPU 3 does not exist (there are 0,2,4,");
+	assert_non_null(strstr(refusal(), "choose others"));
+}
+
+static void unreadable_lists(void **state)
+{
+	char online[128];
+
+	(void)state;
+	snprintf(online, sizeof(online), "%s/devices/system/cpu/online", t.sys);
+	tree__file(&t, "sys/kernel/twinos/modes", "time-shared\n");
+	assert_int_equal(remove(online), 0);
+	assert_int_equal(check(""), 0);		/* a kernel without SMP */
+	tree__folder(&t, "sys/devices/system/cpu/online");
+	assert_refused(check(""), "/devices/system/cpu/online cannot be read: Is a directory");
+	tree__file(&t, "sys/kernel/twinos/modes", "dedicated\n");
+	assert_refused(check("1"), "/devices/system/cpu/online cannot be read: Is a directory");
+}
+
 static void coming_back(void **state)
 {
 	struct os ended = { .id = 2, .nr_cpus = 2, .cpus = { 3, 5 } };
@@ -127,7 +160,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		TEST(good), TEST(bad), TEST(others), TEST(damaged_files), TEST(coming_back),
+		TEST(good), TEST(bad), TEST(others), TEST(damaged_files), TEST(long_lists),
+		TEST(unreadable_lists), TEST(coming_back),
 	};
 
 	return cmocka_run_group_tests_name("cpus", tests, NULL, NULL);

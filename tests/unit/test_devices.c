@@ -218,12 +218,53 @@ static void pins(void **state)
 	assert_int_equal(check_irq(&t.roots, 3, &oses, 4), 0);
 }
 
+/* A line per interrupt, with a number for each CPU, wherever it is cut into pieces. */
+static void many_cpus(void **state)
+{
+	char text[8192], *p;
+	unsigned int i, nr;
+
+	(void)state;
+	assert_int_equal(read_oses(&t.roots, &oses), 0);
+	for (nr = 360; nr < 380; nr++) {
+		p = text + sprintf(text, "  3:");
+		for (i = 0; i < nr; i++)
+			p += sprintf(p, " %10u", i);
+		sprintf(p, "   IO-APIC   3-edge      ttyS1\n  5: 0   IO-APIC   5-edge\n");
+		tree__file(&t, "proc/interrupts", "%s", text);
+		assert_refused(check_irq(&t.roots, 3, &oses, id), "in use by the running OS (ttyS1)");
+		assert_int_equal(check_irq(&t.roots, 5, &oses, id), 0);
+	}
+}
+
+/* What another OS has is not nothing because it cannot be read. */
+static void unreadable_share(void **state)
+{
+	(void)state;
+	tree__file(&t, "sys/kernel/twinos/os2/state", "running\n");
+	tree__folder(&t, "sys/kernel/twinos/os3/state");
+	assert_refused(read_oses(&t.roots, &oses), "os3/state cannot be read: Is a directory");
+	tree__folder(&t, "sys/kernel/twinos/os2/share");
+	assert_refused(read_oses(&t.roots, &oses), "os2/share cannot be read: Is a directory");
+}
+
+static void unreadable_interrupts(void **state)
+{
+	(void)state;
+	assert_int_equal(read_oses(&t.roots, &oses), 0);
+	assert_refused(check_irq(&t.roots, 3, &oses, id), "/proc/interrupts cannot be read: No such file or directory; is /proc mounted?");
+	/* It can be opened, and reading it fails. */
+	tree__folder(&t, "proc/interrupts");
+	assert_refused(check_irq(&t.roots, 3, &oses, id), "/proc/interrupts cannot be read: Is a dir");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(kinds), TEST(damaged_capabilities), TEST(held_already), TEST(disks),
 		TEST(swap_space), TEST(holders), TEST(interfaces), TEST(pins),
+		TEST(many_cpus), TEST(unreadable_share), TEST(unreadable_interrupts),
 	};
 
 	return cmocka_run_group_tests_name("devices", tests, NULL, NULL);

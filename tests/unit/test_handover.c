@@ -34,6 +34,8 @@ static void e820_of_the_test_machine(void **state)
 	check_entry(&e[4], 0x100000, 0x11ffff, 2);
 	check_entry(&e[5], 0x120000, 0xfffffff, 1);
 	check_entry(&e[6], 0x10000000, 0x3fffffff, 2);
+	free(firmware.range);
+	firmware = (struct memory_map){ 0 };
 	tree__remove(&t);
 }
 
@@ -61,23 +63,25 @@ static void check_e820(const struct boot_e820_entry *e, unsigned int nr,
 
 static void e820_of_any_machine(void **state)
 {
+	static struct memory ranges[300 * 12];
 	struct boot_e820_entry e[E820_MAX_ENTRIES_ZEROPAGE];
 	unsigned int round, i, nr, x = 7;
 
 	(void)state;
+	firmware.range = ranges;
 	for (round = 0; round < 300; round++) {
 		struct range window, low = { 0, 0 };
 		uint64_t at = 0;
 
-		/* Overlapping, touching and many ranges; the window anywhere. */
-		firmware.nr = 1 + round * 3;
+		/* Overlapping, touching, odd and many ranges; the window anywhere. */
+		firmware.nr = 1 + round * 12;
 		for (i = 0; i < firmware.nr; i++) {
 			struct memory *m = &firmware.range[i];
 
 			x = x * 1103515245 + 12345;
 			m->start = at;
-			m->end = at + 0x1000 * (1 + (x >> 16) % 4000);
-			at += 0x1000 * ((x >> 8) % 5000);
+			m->end = at + 0x1000 * (1 + (x >> 16) % 4000) + (x >> 4) % 3;
+			at += 0x1000 * ((x >> 8) % 5000) + (x >> 5) % 2;
 			strcpy(m->name, x & 1 << 20 ? "System RAM" : "Reserved");
 		}
 		x = x * 1103515245 + 12345;
@@ -89,6 +93,7 @@ static void e820_of_any_machine(void **state)
 		assert_in_range(nr, 2, E820_MAX_ENTRIES_ZEROPAGE);
 		check_e820(e, nr, &window, &low);
 	}
+	firmware = (struct memory_map){ 0 };
 }
 
 struct scene {
@@ -254,7 +259,7 @@ static void boot_parameters(void **state)
 	s.image.header.loadflags = 0xff;
 	s.image.header.cmd_line_ptr = 99;
 	firmware.nr = 0;
-	fill_boot_params(&params, &s.image, &s.p, &firmware);
+	assert_int_equal(fill_boot_params(&params, &s.image, &s.p, &firmware), 0);
 	assert_int_equal(sizeof(params), 4096);
 	assert_int_equal(params.hdr.setup_data, s.p.window.start);
 	assert_int_equal(params.hdr.hardware_subarch, 0);
@@ -273,7 +278,7 @@ static void boot_parameters(void **state)
 	assert_int_equal(params.e820_entries, 2);
 	s.p.window = (struct range){ 5ull << 30, 64 * MIB };
 	assert_int_equal(place_scene(&s), 0);
-	fill_boot_params(&params, &s.image, &s.p, &firmware);
+	assert_int_equal(fill_boot_params(&params, &s.image, &s.p, &firmware), 0);
 	assert_int_equal(params.ext_cmd_line_ptr, 1);
 	assert_int_equal(params.ext_ramdisk_image, 1);
 	assert_int_equal(params.hdr.setup_data, 5ull << 30);

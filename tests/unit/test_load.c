@@ -228,7 +228,7 @@ static void no_dedicated_mode(void **state)
 	tree__file(&t, "sys/devices/system/cpu/online", "0,2\n");
 	expect("--twinos-cpus");
 	tree__file(&t, "sys/devices/system/cpu/online", "rubbish\n");
-	expect("--twinos-cpus");
+	expect("does not tell which CPUs there are: rubbish");
 	request.share.has_cpus = true;
 	request.share.nr_cpus = 1;
 	request.share.cpus[0] = 1;

@@ -2,6 +2,7 @@
 /* Temporary trees of /proc and /sys for the tests; see tree.h. */
 #define _GNU_SOURCE
 #include <ftw.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,9 +101,23 @@ static void copy(struct tree *t, const char *path, const char *machine, const ch
 	tree__bytes(t, path, text, n);
 }
 
+void tree__range(struct tree *t, unsigned int nr, uint64_t first, uint64_t last,
+		 const char *type)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path), "sys/firmware/memmap/%u/start", nr);
+	tree__file(t, path, "%#" PRIx64 "\n", first);
+	snprintf(path, sizeof(path), "sys/firmware/memmap/%u/end", nr);
+	tree__file(t, path, "%#" PRIx64 "\n", last);
+	snprintf(path, sizeof(path), "sys/firmware/memmap/%u/type", nr);
+	tree__file(t, path, "%s\n", type);
+}
+
 void tree__machine(struct tree *t, const char *name)
 {
-	char from[512], line[200], first[40], last[40], type[60], path[100];
+	char from[512], line[200], type[60];
+	unsigned long long first, last;
 	unsigned int i = 0;
 	FILE *file;
 
@@ -117,13 +132,8 @@ void tree__machine(struct tree *t, const char *name)
 	file = fopen(from, "r");
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file)) {
-		assert_int_equal(sscanf(line, "%39s %39s %59[^\n]", first, last, type), 3);
-		snprintf(path, sizeof(path), "sys/firmware/memmap/%u/start", i);
-		tree__file(t, path, "%s\n", first);
-		snprintf(path, sizeof(path), "sys/firmware/memmap/%u/end", i);
-		tree__file(t, path, "%s\n", last);
-		snprintf(path, sizeof(path), "sys/firmware/memmap/%u/type", i++);
-		tree__file(t, path, "%s\n", type);
+		assert_int_equal(sscanf(line, "%llx %llx %59[^\n]", &first, &last, type), 3);
+		tree__range(t, i++, first, last, type);
 	}
 	fclose(file);
 	assert_true(i);

@@ -27,6 +27,9 @@ void tree__file(struct tree *t, const char *path, const char *format, ...)
 void tree__bytes(struct tree *t, const char *path, const void *data, size_t size);
 void tree__link(struct tree *t, const char *path, const char *target);
 void tree__folder(struct tree *t, const char *path);
+/* A range of the firmware's memory map; nr is its folder's name. */
+void tree__range(struct tree *t, unsigned int nr, uint64_t first, uint64_t last,
+		 const char *type);
 void tree__machine(struct tree *t, const char *name);
 /* A coexisting OS as /sys/kernel/twinos shows it. */
 void tree__os(struct tree *t, unsigned int id, const char *state, const char *mode,
