@@ -4,10 +4,13 @@
  * system calls that change them.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <linux/capability.h>
 #include <linux/reboot.h>
@@ -53,6 +56,29 @@ int check_leading(const struct roots *roots)
 	    !(cap[CAP_SYS_BOOT / 32].effective & 1u << CAP_SYS_BOOT % 32))
 		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT; run kexec as root");
 	return 0;
+}
+
+/**
+ * claim_disk() - open a disk so that nobody else can claim it (mount, swapon, …)
+ *
+ * Under a node of our own: what is in /dev may be missing or another device's.
+ * Without waiting for a medium, which it need not have. Returns a file
+ * descriptor or -errno without a refusal, -EBUSY if it is claimed.
+ */
+int claim_disk(unsigned int major, unsigned int minor)
+{
+	char folder[] = "/dev/.twinos-XXXXXX", node[sizeof(folder) + 8];
+	int fd = -1, err;
+
+	if (!mkdtemp(folder))
+		return -errno;
+	snprintf(node, sizeof(node), "%s/disk", folder);
+	if (!mknod(node, S_IFBLK | 0600, makedev(major, minor)))
+		fd = open(node, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	err = -errno;
+	unlink(node);
+	rmdir(folder);
+	return fd < 0 ? err : fd;
 }
 
 /** twinos_kexec_load() - kexec_load(2) into the TwinOS slot; explains an errno */

@@ -63,6 +63,7 @@ void release(struct loaded *l)
 {
 	while (l->nr_owned)
 		free(l->owned[--l->nr_owned]);
+	drop_claims(&l->claims);
 }
 
 static void add_segment(struct loaded *l, const char *what, const void *buf, uint64_t bufsz,
@@ -173,13 +174,13 @@ static int unpack_and_place(const struct request *r, struct loaded *l,
 }
 
 static int check_devices(const struct roots *roots, const struct share_options *share,
-			 const struct os_list *oses, uint32_t id)
+			 const struct os_list *oses, uint32_t id, struct claims *claims)
 {
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < share->nr_pci; i++) {
-		err = check_pci(roots, &share->pci[i], oses, id);
+		err = check_pci(roots, &share->pci[i], oses, id, claims);
 		if (err)
 			return err;
 	}
@@ -242,7 +243,7 @@ int prepare_load(const struct roots *roots, const struct request *r, const uint8
 	if (!err)
 		err = read_parts(r, l, &image, &kernel, &initrd, &initrd_size);
 	if (!err)
-		err = check_devices(roots, &share, &oses, id);
+		err = check_devices(roots, &share, &oses, id, &l->claims);
 	if (err)
 		return err;
 

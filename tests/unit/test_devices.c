@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /* PCI functions and interrupt pins: what the running OS has in use. */
+#include <errno.h>
 #include <string.h>
 #include "tree.h"
 
 static struct tree t;
 static struct os_list oses;
 static uint32_t id;			/* whom it is for */
+static unsigned int nr_claims;		/* by check() */
+
+#define VDB "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb"
+#define NVME "sys/devices/pci0000:00/0000:00:09.0/nvme/nvme0"
+#define NVME_SUBSYSTEM "sys/devices/virtual/nvme-subsystem/nvme-subsys0"
+#define ETH1 "sys/devices/pci0000:00/0000:00:05.0/virtio3/net/eth1"
 
 static int setup(void **state)
 {
@@ -50,26 +57,40 @@ static const uint8_t msix[] = { 0x09, 0x11, 0 }, msi[] = { 0x05, 0 }, intx[] = {
 
 static int check(const char *bdf)
 {
+	struct claims claims = { 0 };
 	struct twinos_pci pci;
 	uint32_t nr;
+	int err;
 
 	assert_int_equal(parse_pci("--twinos-pci", bdf, &pci, &nr), 0);
 	assert_int_equal(read_oses(&t.roots, &oses), 0);
-	return check_pci(&t.roots, &pci, &oses, id);
+	tree__claims();
+	err = check_pci(&t.roots, &pci, &oses, id, &claims);
+	assert_int_equal(tree__claims(), claims.nr);
+	nr_claims = claims.nr;
+	drop_claims(&claims);
+	return err;
+}
+
+static void add_device(const char *path, const char *class, const char *file, const char *text)
+{
+	char name[256], target[64];
+
+	snprintf(name, sizeof(name), "%s/%s", path, file);
+	tree__file(&t, name, "%s\n", text);
+	snprintf(name, sizeof(name), "%s/subsystem", path);
+	snprintf(target, sizeof(target), "sys/class/%s", class);
+	tree__link(&t, name, target);
 }
 
 static void add_disk(void)
 {
 	add_pci("0000:00:04.0", 0x010000, msix);
-	tree__file(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/dev", "254:16\n");
-	tree__file(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/vdb1/dev",
-		   "254:17\n");
-	tree__folder(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/holders");
-	tree__folder(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/vdb1/holders");
-	tree__link(&t, "sys/class/block/vdb",
-		   "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb");
-	tree__link(&t, "sys/class/block/vdb1",
-		   "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/vdb1");
+	add_device(VDB, "block", "dev", "254:16");
+	add_device(VDB "/vdb1", "block", "dev", "254:17");
+	tree__file(&t, VDB "/vdb1/partition", "1\n");
+	tree__folder(&t, VDB "/holders");
+	tree__folder(&t, VDB "/vdb1/holders");
 	tree__file(&t, "proc/self/mountinfo", "22 1 0:21 / /proc rw - proc proc rw\n");
 	tree__file(&t, "proc/swaps", "Filename Type Size Used Priority\n");
 }
@@ -90,6 +111,9 @@ static void kinds(void **state)
 	assert_refused(check("00:08.0"), "is a bridge");
 	assert_refused(check("00:1f.0"), "is a bridge");
 	assert_refused(check("07:00.0"), "PCI function 0000:07:00.0 does not exist");
+	add_pci("0001:00:04.0", 0x010000, msix);
+	assert_refused(check("0001:00:04.0"),
+		       "PCI function 0001:00:04.0 is in PCI segment 1, and a coexisting OS finds those of segment 0 only");
 }
 
 /* A list that goes round and round, and one that points nowhere. */
@@ -135,11 +159,16 @@ static void held_already(void **state)
 	assert_refused(check("00:05.0"), "does not exist");
 }
 
+/* The kernel says whether; who is found where it can be. */
 static void disks(void **state)
 {
 	(void)state;
 	add_disk();
 	assert_int_equal(check("00:04.0"), 0);
+	assert_int_equal(nr_claims, 1);		/* of the disk, with all its partitions */
+	tree__claim(254, 16, -EBUSY);
+	assert_refused(check("00:04.0"),
+		       "PCI function 0000:00:04.0 (vdb) is in use: the kernel has claimed it, for swap or for a file system that is detached or spans several devices; release it first");
 	tree__file(&t, "proc/self/mountinfo",
 		   "22 1 0:21 / /proc rw - proc proc rw\n"
 		   "30 1 254:16 / /mnt/disk rw,relatime shared:1 - ext4 /dev/vdb rw\n");
@@ -151,14 +180,30 @@ static void disks(void **state)
 	/* btrfs has a device number of its own. */
 	tree__file(&t, "proc/self/mountinfo", "30 1 0:33 / /data rw - btrfs /dev/vdb1 rw\n");
 	assert_refused(check("00:04.0"), "(vdb1) is in use: it is mounted on /data");
+	/* Somebody else's, and one that is not claimed whatever the files say. */
 	tree__file(&t, "proc/self/mountinfo", "30 1 254:160 / /data rw - ext4 /dev/vdb10 rw\n");
+	assert_refused(check("00:04.0"), "(vdb) is in use: the kernel has claimed it");
+	tree__claim(254, 16, 0);
 	assert_int_equal(check("00:04.0"), 0);
+}
+
+static void other_namespaces(void **state)
+{
+	(void)state;
+	add_disk();
+	tree__claim(254, 16, -EBUSY);
+	tree__file(&t, "proc/17/mountinfo", "22 1 0:21 / /proc rw - proc proc rw\n");
+	tree__file(&t, "proc/234/mountinfo", "30 1 254:17 / /srv rw - ext4 /dev/vdb1 rw\n");
+	tree__file(&t, "proc/234/comm", "containerd\n");
+	assert_refused(check("00:04.0"),
+		       "0000:00:04.0 (vdb1) is in use: it is mounted on /srv in another mount namespace, that of process 234 (containerd); umount it there first");
 }
 
 static void swap_space(void **state)
 {
 	(void)state;
 	add_disk();
+	tree__claim(254, 16, -EBUSY);
 	tree__file(&t, "proc/swaps",
 		   "Filename Type Size Used Priority\n/dev/vdb1 partition 1 0 -2\n");
 	assert_refused(check("00:04.0"), "(vdb1) is in use: it is swap space; swapoff /dev/vdb1");
@@ -168,24 +213,89 @@ static void holders(void **state)
 {
 	(void)state;
 	add_disk();
-	tree__folder(&t, "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb/vdb1/holders/dm-0");
+	tree__claim(254, 16, -EBUSY);
+	tree__folder(&t, VDB "/vdb1/holders/dm-0");
 	assert_refused(check("00:04.0"), "(vdb1) is in use: dm-0 is built on it");
+}
+
+/* What cannot be known is refused. */
+static void unknown(void **state)
+{
+	char path[256];
+
+	(void)state;
+	add_disk();
+	tree__claim(254, 16, -EPERM);
+	assert_refused(check("00:04.0"),
+		       "whether PCI function 0000:00:04.0 (vdb) is in use cannot be known: it cannot be claimed: Operation not permitted");
+	tree__claim(254, 16, 0);
+	tree__file(&t, VDB "/dev", "rubbish\n");
+	assert_refused(check("00:04.0"), "cannot be known");
+	snprintf(path, sizeof(path), "%s/" VDB "/dev", t.root);
+	assert_int_equal(remove(path), 0);
+	tree__folder(&t, VDB "/dev");
+	assert_refused(check("00:04.0"), "block/vdb cannot be read: Is a directory");
+	assert_int_equal(remove(path), 0);
+	tree__file(&t, VDB "/dev", "254:16\n");
+	assert_int_equal(check("00:04.0"), 0);
+	tree__file(&t, "sys/class/nvme-subsystem", "\n");
+	assert_refused(check("00:04.0"), "class/nvme-subsystem cannot be read: Not a directory");
+	snprintf(path, sizeof(path), "%s/sys/devices/pci0000:00/0000:00:04.0/config", t.root);
+	assert_int_equal(remove(path), 0);
+	assert_refused(check("00:04.0"), "the configuration space of PCI function 0000:00:04.0 cannot be read");
+}
+
+/* The function has the ways to a disk; the disk itself is elsewhere. */
+static void multipath(void **state)
+{
+	(void)state;
+	add_pci("0000:00:09.0", 0x010802, msix);
+	add_pci("0000:00:0a.0", 0x010802, msix);
+	add_device(NVME, "nvme", "dev", "240:0");
+	add_device(NVME "/nvme0c0n1", "block", "hidden", "1");
+	assert_refused(check("00:09.0"), "whether PCI function 0000:00:09.0 is in use cannot be known");
+	add_device(NVME_SUBSYSTEM "/nvme0n1", "block", "dev", "259:0");
+	tree__link(&t, NVME_SUBSYSTEM "/nvme0", NVME);
+	tree__link(&t, "sys/class/nvme-subsystem/nvme-subsys0", NVME_SUBSYSTEM);
+	assert_int_equal(check("00:09.0"), 0);
+	assert_int_equal(nr_claims, 1);
+	tree__claim(259, 0, -EBUSY);
+	tree__file(&t, "proc/self/mountinfo", "30 1 259:0 / / rw - ext4 /dev/root rw\n");
+	assert_refused(check("00:09.0"), "0000:00:09.0 (nvme0n1) is in use: it is mounted on /");
+	assert_int_equal(check("00:0a.0"), 0);
+	assert_int_equal(nr_claims, 0);
 }
 
 static void interfaces(void **state)
 {
 	(void)state;
 	add_pci("0000:00:05.0", 0x020000, msix);
-	tree__file(&t, "sys/devices/pci0000:00/0000:00:05.0/virtio3/net/eth1/flags", "0x1002\n");
-	tree__link(&t, "sys/class/net/eth1",
-		   "sys/devices/pci0000:00/0000:00:05.0/virtio3/net/eth1");
+	add_device(ETH1, "net", "flags", "0x1002");
 	assert_int_equal(check("00:05.0"), 0);
-	tree__file(&t, "sys/devices/pci0000:00/0000:00:05.0/virtio3/net/eth1/flags", "0x1003\n");
+	tree__file(&t, ETH1 "/flags", "0x1003\n");
 	assert_refused(check("00:05.0"),
 		       "0000:00:05.0 (eth1) is in use: the interface is up; ip link set eth1 down first");
 	/* Somebody else's interface: 00:05.0 is no prefix of it. */
 	add_pci("0000:00:05.1", 0x020000, msix);
 	assert_int_equal(check("00:05.1"), 0);
+}
+
+/* The folder counts interfaces that it does not show. */
+static void interfaces_elsewhere(void **state)
+{
+	static const char text[] =
+		"PCI function 0000:00:05.0 is in use: an interface of it is in another network namespace";
+
+	(void)state;
+	add_pci("0000:00:05.0", 0x020000, msix);
+	tree__folder(&t, "sys/devices/pci0000:00/0000:00:05.0/virtio3");
+	assert_int_equal(check("00:05.0"), 0);	/* no driver, or one of another kind */
+	tree__folder(&t, "sys/devices/pci0000:00/0000:00:05.0/virtio3/net");
+	assert_refused(check("00:05.0"), text);
+	add_device(ETH1, "net", "flags", "0x1002");
+	assert_int_equal(check("00:05.0"), 0);
+	tree__folder(&t, "sys/devices/pci0000:00/0000:00:05.0/virtio3/net/.hidden");
+	assert_refused(check("00:05.0"), text);
 }
 
 static void pins(void **state)
@@ -263,7 +373,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(kinds), TEST(damaged_capabilities), TEST(held_already), TEST(disks),
-		TEST(swap_space), TEST(holders), TEST(interfaces), TEST(pins),
+		TEST(other_namespaces), TEST(swap_space), TEST(holders), TEST(unknown),
+		TEST(multipath), TEST(interfaces), TEST(interfaces_elsewhere), TEST(pins),
 		TEST(many_cpus), TEST(unreadable_share), TEST(unreadable_interrupts),
 	};
 

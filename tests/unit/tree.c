@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Temporary trees of /proc and /sys for the tests; see tree.h. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,8 +11,39 @@
 #include <unistd.h>
 #include "tree.h"
 
+static struct {
+	unsigned int major, minor;
+	int err;
+} claim;
+static unsigned int nr_claims;
+
+void tree__claim(unsigned int major, unsigned int minor, int err)
+{
+	claim.major = major;
+	claim.minor = minor;
+	claim.err = err;
+}
+
+unsigned int tree__claims(void)
+{
+	const unsigned int nr = nr_claims;
+
+	nr_claims = 0;
+	return nr;
+}
+
+/* Instead of claim_disk(), which needs the disk. */
+int __wrap_claim_disk(unsigned int major, unsigned int minor)
+{
+	if (claim.err && major == claim.major && minor == claim.minor)
+		return claim.err;
+	nr_claims++;
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 void tree__create(struct tree *t)
 {
+	claim.err = 0;
 	snprintf(t->root, sizeof(t->root), "/tmp/twinos-unit.XXXXXX");
 	assert_non_null(mkdtemp(t->root));
 	snprintf(t->proc, sizeof(t->proc), "%s/proc", t->root);

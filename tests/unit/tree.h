@@ -35,6 +35,12 @@ void tree__machine(struct tree *t, const char *name);
 void tree__os(struct tree *t, unsigned int id, const char *state, const char *mode,
 	      const char *share);
 
+/* Claiming this disk fails with err, and any other one works. */
+void tree__claim(unsigned int major, unsigned int minor, int err);
+/* How many disks have been claimed since the last time. */
+unsigned int tree__claims(void);
+int __wrap_claim_disk(unsigned int major, unsigned int minor);
+
 /* The last refusal must contain text and be one line without a newline. */
 #define assert_refused(err, text) \
 	_assert_refused(err, text, __FILE__, __LINE__)
