@@ -154,8 +154,6 @@ static int set_share(struct command *c, unsigned int key)
 {
 	const char *name = share_keys[key].name;
 
-	if (c->given & 1u << key)
-		return refuse(EINVAL, "%s is given twice; give it once", name);
 	if (!*optarg && !share_keys[key].may_be_empty)
 		return refuse(EINVAL, "%s is empty; give a value or leave it out", name);
 	c->given |= 1u << key;

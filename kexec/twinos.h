@@ -20,7 +20,7 @@
 
 /* ---- refuse.c: the one line that says what was wrong and what to do ---- */
 
-#define TWINOS_REFUSAL_MAX 512
+#define TWINOS_REFUSAL_MAX 1024
 
 /* Note the line (without "kexec: " and newline); returns -err. */
 int refuse(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));

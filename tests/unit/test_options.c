@@ -61,8 +61,8 @@ static void defaults(void **state)
 	assert_false(o.has_low || o.has_pci);
 
 	tree__file(&t, "twinos.conf",
-		   "# comment\n[other]\npci = rubbish\n[share]\nmem-min = 0x100000\n"
-		   "mem-max = 0xfffffff\nlow = 64K@0x80000\npci = 00:04.0,00:05.0\nirq = 3\n");
+		   "# comment\n; another\n\n[share]\nmem-min = 0x100000\n"
+		   "mem-max= 0xfffffff\r\nlow =64K@0x80000\npci = 00:04.0,00:05.0 \nirq = 3\n");
 	assert_int_equal(share_defaults(&o, t.conf), 0);
 	assert_int_equal(o.mem_min, 0x100000);
 	assert_int_equal(o.nr_pci, 2);
@@ -101,21 +101,77 @@ static void defaults(void **state)
 
 static void wrong_files(void **state)
 {
+	static const struct {
+		const char *text;
+		unsigned int line;
+		const char *says;
+	} wrong[] = {
+		{ "[share]\npci = rubbish\n", 2, "pci=rubbish is not a list" },
+		{ "[share]\n\ncolour = red\n", 3, "there is no key colour; known are mem-min, " },
+		{ "[share]\nno equals sign\n", 2, "is not understood" },
+		{ "[share]\n= 3\n", 2, "is not understood" },
+		{ "[share]\npci: 00:04.0\n", 2, "is not understood" },
+		{ "[share\npci = 00:04.0\n", 1, "is not understood" },
+		{ "[share] irq = 3\n", 1, "is not understood" },
+		{ "# comment\nirq = 3\n[share]\n", 2, "is in no section" },
+		{ "[share]\nirq = 3\n[other]\npci = 00:04.0\n", 3, "there is no section other" },
+		{ "[]\n", 1, "there is no section" },
+		{ "[share]\nirq = 3\nirq = 4\n", 3, "irq is given twice" },
+		{ "[share]\nirq =\nirq = 4\n", 3, "irq is given twice" },
+		{ "[share]\nirq = 3\n[share]\nirq = 3\n", 4, "irq is given twice" },
+		{ "[share]\npci = 00:04.0,\n\t00:05.0\n", 2, "is not a list" },
+		{ "[share]\npci = 00:04.0\n  00:05.0\n", 3, "begins with a blank" },
+		{ "[share]\n low = 64K@0x80000\n", 2, "begins with a blank" },
+		{ "[share]\nirq = 3 ; the serial port\n", 2, "irq=3 ; the serial port is not a list" },
+	};
 	struct share_options o = { 0 };
+	char where[120], folder[100];
 	struct tree t;
+	unsigned int i;
 
 	(void)state;
 	tree__create(&t);
-	tree__file(&t, "twinos.conf", "[share]\npci = rubbish\n");
-	assert_refused(share_defaults(&o, t.conf), "pci in /tmp/");
-	tree__file(&t, "twinos.conf", "[share]\ncolour = red\n");
-	assert_refused(share_defaults(&o, t.conf), "no key colour");
-	tree__file(&t, "twinos.conf", "[share]\nno equals sign\n");
-	assert_refused(share_defaults(&o, t.conf), "line 2");
-	tree__file(&t, "twinos.conf", "[share\npci = 00:04.0\n");
-	assert_refused(share_defaults(&o, t.conf), "line 1");
-	tree__file(&t, "twinos.conf", "[share]\nirq = 3\nirq = 4x\n");
-	assert_int_equal(share_defaults(&o, t.conf), 0);	/* the first one counts */
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		tree__file(&t, "twinos.conf", "%s", wrong[i].text);
+		snprintf(where, sizeof(where), "%s:%u: ", t.conf, wrong[i].line);
+		assert_refused(share_defaults(&o, t.conf), where);
+		assert_refused(share_defaults(&o, t.conf), wrong[i].says);
+		memset(&o, 0, sizeof(o));
+	}
+	tree__bytes(&t, "twinos.conf", "[share]\nirq = 3\0\n", 17);
+	assert_refused(share_defaults(&o, t.conf), "twinos.conf:2: ");
+	/* An option does not hide it. */
+	assert_int_equal(set(&o, "irq", "3"), 0);
+	tree__file(&t, "twinos.conf", "[share]\nirq = x\n");
+	assert_refused(share_defaults(&o, t.conf), "twinos.conf:2: irq=x is not a list");
+	snprintf(folder, sizeof(folder), "%s/folder", t.root);
+	tree__folder(&t, "folder");
+	assert_refused(share_defaults(&o, folder), "cannot be read: Is a directory");
+	tree__remove(&t);
+}
+
+/* As many functions as an OS can have fit on the line, whatever else is there. */
+static void long_lines(void **state)
+{
+	struct share_options o = { 0 };
+	char text[600] = "";
+	struct tree t;
+	unsigned int i;
+
+	(void)state;
+	tree__create(&t);
+	for (i = 0; i < TWINOS_MAX_PCI; i++)
+		sprintf(text + strlen(text), "%s0000:%02x:1f.7", i ? "," : "", i);
+	tree__file(&t, "twinos.conf", "# %4000s\n[share]\npci = %s%300s\nirq=3", "", text, "");
+	assert_int_equal(share_defaults(&o, t.conf), 0);
+	assert_int_equal(o.nr_pci, TWINOS_MAX_PCI);
+	assert_int_equal(o.pci[31].bus, 31);
+	assert_int_equal(o.irqs[0], 3);
+	/* One too many, and the advice is still there. */
+	tree__file(&t, "twinos.conf", "[share]\npci = %s,00:20.0\n", text);
+	assert_refused(share_defaults(&o, t.conf), "is not a list of PCI functions");
+	tree__file(&t, "twinos.conf", "[share]\npci = %s,00:04.0\n", text);
+	assert_refused(share_defaults(&o, t.conf), "more than 32 PCI functions, the most that one OS can have");
 	tree__remove(&t);
 }
 
@@ -124,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys), cmocka_unit_test(unaligned),
 		cmocka_unit_test(defaults), cmocka_unit_test(wrong_files),
+		cmocka_unit_test(long_lines),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
