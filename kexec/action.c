@@ -5,6 +5,7 @@
  * what can be known before the system call; twinos.c makes the call.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "twinos.h"
@@ -164,15 +165,19 @@ static double seconds_now(void)
 /* Has the kernel dealt with the end? It tells the reason from then on. */
 static bool settled(const struct roots *roots, const struct os *os)
 {
-	char directory[300], reason[256];
+	char *reason;
+	bool told;
 
 	/* Unloaded, or loaded again already. */
 	if (!os || os->state == TWINOS_EMPTY || os->state == TWINOS_LOADED)
 		return true;
 	if (os_running(os))
 		return false;
-	snprintf(directory, sizeof(directory), "%s/kernel/twinos/os%u", roots->sys, os->id);
-	return !read_text(directory, "reason", reason, sizeof(reason)) && reason[0];
+	if (read_os_file(roots, os->id, "reason", &reason, NULL))
+		return false;
+	told = *reason && *reason != '\n';
+	free(reason);
+	return told;
 }
 
 /** check_back() - are all CPUs back that an OS had before it ended? */

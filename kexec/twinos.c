@@ -168,22 +168,11 @@ static int set_string(const char **where, const char *name)
 	return 0;
 }
 
-static int set_count(const char *name, uint64_t max, const char *what, unsigned int *count)
+static int set_count(const char *name, unsigned int max, const char *what, unsigned int *count)
 {
-	uint64_t number;
-	int err;
-
 	if (*count)
 		return refuse(EINVAL, "%s is given twice; give it once", name);
-	/* No address: neither 0x nor K, M, G. */
-	err = optarg[strspn(optarg, "0123456789")] ? -EINVAL :
-	      parse_number(name, optarg, &number);
-	if (err == -EINVAL || (!err && (!number || number > max)))
-		err = refuse(EINVAL, "%s=%s: give a number%s from 1 to %llu", name, optarg, what,
-			     (unsigned long long)max);
-	if (!err)
-		*count = number;
-	return err;
+	return parse_count(name, optarg, 1, max, what, count);
 }
 
 /* @word is what it was read from, for those that have no name here. */

@@ -5,8 +5,9 @@
  * /etc that it is given, so that it can be tested anywhere; only twinos.c
  * knows upstream's kexec, and only leading.c makes system calls.
  *
- * Functions return 0 or a negative errno. Where the cause of a refusal is
- * known, refuse() notes one line for people; kexec prints it at the end.
+ * Below it is libtwinos, which is the twinos command's as well. Functions return 0
+ * or a negative errno. Where the cause of a refusal is known, refuse() notes one
+ * line for people; kexec prints it at the end.
  */
 #ifndef KEXEC_TWINOS_H
 #define KEXEC_TWINOS_H
@@ -16,54 +17,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <asm/bootparam.h>
-#include <twinos/abi.h>
+#include "libtwinos/libtwinos.h"
 
-/* ---- refuse.c: the one line that says what was wrong and what to do ---- */
+/* ---- debug.c ---- */
 
-#define TWINOS_REFUSAL_MAX 1024
-
-/* Note the line (without "kexec: " and newline); returns -err. */
-int refuse(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The line noted last, "" if none. */
-const char *refusal(void);
 /* True after kexec -d: print where everything goes. */
 extern bool twinos_debug;
 void debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- file.c: files of procfs and sysfs ---- */
-
-int read_file(const char *path, char **data, size_t *size);
-int read_text(const char *directory, const char *file, char *buf, size_t size);
-char *next_line(char **text);
-
-/* ---- number.c: strict numbers and lists; name is what the option is called ---- */
-
-/* A range of physical addresses, [start, start + size). */
-struct range {
-	uint64_t start;
-	uint64_t size;
-};
-
-static inline uint64_t range_end(const struct range *r)
-{
-	return r->start + r->size;
-}
-
-int parse_number(const char *name, const char *text, uint64_t *value);
-int parse_range(const char *name, const char *text, struct range *range);
-int next_numbers(const char **list, uint32_t *first, uint32_t *last);
-int parse_cpus(const char *name, const char *text, uint32_t *cpus, uint32_t *nr);
-int parse_irqs(const char *name, const char *text, uint32_t *irqs, uint32_t *nr);
-int parse_pci(const char *name, const char *text, struct twinos_pci *pci, uint32_t *nr);
-
 /* ---- options.c: what the user asked for ---- */
-
-/* Where the files of the running system are; "/proc" and so on. */
-struct roots {
-	const char *proc;
-	const char *sys;
-	const char *conf;		/* /etc/twinos.conf */
-};
 
 enum twinos_entry {
 	TWINOS_ENTRY_DEFAULT,
@@ -86,32 +48,9 @@ int share_option(struct share_options *share, const char *name, const char *key,
 		 const char *text);
 int share_defaults(struct share_options *share, const char *path);
 
-/* ---- oses.c: the coexisting OSes that there are ---- */
+/* ---- oses.c: whose everything is, and which OS is meant ---- */
 
-struct os {
-	uint32_t id;
-	enum twinos_state state;
-	enum twinos_mode mode;
-	struct range window, low;	/* size 0: none */
-	uint32_t nr_cpus, nr_pci, nr_irqs;
-	uint32_t cpus[TWINOS_MAX_CPUS];
-	struct twinos_pci pci[TWINOS_MAX_PCI];
-	uint32_t irqs[TWINOS_MAX_IRQS];
-};
-
-struct os_list {
-	unsigned int nr;
-	struct os os[TWINOS_MAX_ID];	/* by number */
-};
-
-#define STATE(state) (1u << (state))
-
-int read_oses(const struct roots *roots, struct os_list *list);
-const struct os *find_os(const struct os_list *list, uint32_t id);
-bool os_running(const struct os *os);
-const char *state_name(enum twinos_state state);
 const char *os_release(const struct os *os);
-unsigned int os_numbers(const struct os_list *list, unsigned int states, char *text, size_t size);
 int choose_os(const struct os_list *list, uint32_t id, unsigned int states, const char *verb,
 	      struct os *os);
 uint32_t free_id(const struct os_list *list);

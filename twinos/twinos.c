@@ -3,47 +3,52 @@
  * twinos: shows and adjusts what /sys/kernel/twinos holds about the OSes on
  * this machine. It only reads and writes those files: loading and launching
  * are kexec's business. Manual page: doc/twinos.8.
+ *
+ * Everything is read before anything is printed, since an OS can go meanwhile.
  */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "libtwinos/libtwinos.h"
+#include "text.h"
 
 /* Another place can be compiled in, to run the command on recorded files. */
-#ifndef TWINOS_SYSFS
-#define TWINOS_SYSFS	"/sys/kernel/twinos"
+#ifndef TWINOS_SYS
+#define TWINOS_SYS	"/sys"
 #endif
+
+#define STRING(x)	#x
+#define NUMBER_TEXT(x)	STRING(x)
 
 #define EXIT_REFUSED	1	/* no TwinOS, no such OS, value refused */
 #define EXIT_USAGE	100
 #define EXIT_SYSTEM	111	/* a file could not be read or written */
 
-#define MAX_OS		64
-
 static const char help[] =
-"usage: twinos status  [--os=N] [--json]         state, CPUs, memory, devices, CPU time\n"
-"       twinos log     [--os=N] [--json]         last console output of the coexisting OS\n"
-"       twinos slice   [--os=N] [--json] [US]    show or set the slice, in microseconds\n"
-"       twinos weight  [--os=N] [--json] [PCT]   show or set its part of a shared CPU when\n"
-"                                                both OSes are busy, 1 to 99 percent\n"
-"       twinos share   [--os=N] [--json]         memory, devices and pins it was given\n"
-"       twinos windows [--json]                  memory withheld for coexisting OSes\n"
+"usage: twinos status  [--os=N] [--json]          state, CPUs, memory, devices, CPU time\n"
+"       twinos log     [--os=N] [--json | --raw]  last console output of the coexisting OS\n"
+"       twinos slice   [--os=N] [--json | US]     show or set the slice, in microseconds\n"
+"       twinos weight  [--os=N] [--json | PCT]    show or set its part of a shared CPU when\n"
+"                                                 both OSes are busy, 1 to 99 percent\n"
+"       twinos share   [--os=N] [--json]          memory, devices and pins it was given\n"
+"       twinos windows [--json]                   memory withheld for coexisting OSes\n"
 "       twinos --help | --version\n"
 "\n"
 "--os=N is the coexisting OS's number; it can be left out where there is only one\n"
-"(status shows all of them).\n"
+"(status shows all of them). --raw does not make control characters visible.\n"
 "Exit status: 0 done, 1 refused or not there, 100 wrong usage, 111 system error.\n";
 
 struct options {
 	unsigned int os;	/* 0: not given */
-	bool json;
+	bool json, raw;
 	const char *value;	/* of slice and weight, or NULL */
 };
+
+static struct roots roots;
 
 __attribute__((noreturn, format(printf, 2, 3)))
 static void die(int status, const char *format, ...)
@@ -58,177 +63,215 @@ static void die(int status, const char *format, ...)
 	exit(status);
 }
 
-/* A decimal number of digits alone, within min and max; else a usage error. */
-static unsigned long parse_number(const char *text, unsigned long min, unsigned long max,
-				  const char *what)
+/* End with the refusal that libtwinos has noted. */
+__attribute__((noreturn))
+static void fail(int err)
 {
-	unsigned long value = 0;
-	const char *c;
-
-	for (c = text; isdigit((unsigned char)*c) && value <= max; c++)
-		value = value * 10 + (*c - '0');
-	if (*c || c == text || value < min || value > max)
-		die(EXIT_USAGE, "%s must be a number from %lu to %lu, not '%s'", what, min, max,
-		    text);
-	return value;
+	die(err == -EIO ? EXIT_SYSTEM : EXIT_REFUSED, "%s", refusal());
 }
 
-/*
- * Whole content of a file below TWINOS_SYSFS, NUL-terminated; to be freed.
- * Returns NULL where there is no such file; any other trouble ends the program.
- */
-static char *read_optional(const char *name)
+static void print_json(json_t *value)
 {
-	size_t size = 0, room = 4096, got;
-	char path[256], *text;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", TWINOS_SYSFS, name);
-	file = fopen(path, "r");
-	if (!file && (errno == ENOENT || errno == ENOTDIR))
-		return NULL;
-	if (!file)
-		die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-	text = malloc(room);
-	while (text && (got = fread(text + size, 1, room - size - 1, file)) > 0) {
-		size += got;
-		if (room - size < 2)
-			text = realloc(text, room *= 2);
-	}
-	if (!text)
+	if (!value || json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII))
 		die(EXIT_SYSTEM, "out of memory");
-	if (ferror(file))
-		die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-	fclose(file);
-	text[size] = 0;
+	putchar('\n');
+	json_decref(value);
+}
+
+/* What a file of the machine says, not of one OS; NULL if there is none. */
+static char *read_own(const char *name)
+{
+	char path[300], *text;
+	int err;
+
+	snprintf(path, sizeof(path), "%s/kernel/twinos/%s", roots.sys, name);
+	err = read_file(path, &text, NULL);
+	if (err && err != -ENOENT)
+		die(EXIT_SYSTEM, "%s: %s", path, strerror(-err));
+	return err ? NULL : text;
+}
+
+static bool is_leading(void)
+{
+	char *role = read_own("role");
+	bool leading;
+
+	if (!role)
+		die(EXIT_REFUSED, "the running kernel has no TwinOS support");
+	leading = !strcmp(role, "leading\n");
+	free(role);
+	return leading;
+}
+
+static void check_leading(void)
+{
+	if (!is_leading())
+		die(EXIT_REFUSED, "this is a coexisting OS; ask the leading OS");
+}
+
+__attribute__((noreturn))
+static void die_gone(unsigned int id)
+{
+	die(EXIT_REFUSED, "there is no coexisting OS %u on this machine", id);
+}
+
+/* A file of an OS that must be there. */
+static char *read_of(unsigned int id, const char *name, size_t *size)
+{
+	char *text;
+	int err = read_os_file(&roots, id, name, &text, size);
+
+	if (err == -ENOENT)
+		die_gone(id);
+	if (err)
+		fail(err);
 	return text;
-}
-
-static char *read_os(unsigned int os, const char *name)
-{
-	char path[64], *text;
-
-	snprintf(path, sizeof(path), "os%u/%s", os, name);
-	text = read_optional(path);
-	if (!text)
-		die(EXIT_REFUSED, "there is no coexisting OS %u on this machine", os);
-	return text;
-}
-
-/* The first line of it alone. */
-static char *first_line(char *text)
-{
-	text[strcspn(text, "\n")] = 0;
-	return text;
-}
-
-static void print_json_string(const char *text, size_t length)
-{
-	size_t i;
-
-	putchar('"');
-	for (i = 0; i < length; i++) {
-		unsigned char c = text[i];
-
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c == '\n')
-			fputs("\\n", stdout);
-		else if (c < 0x20 || c >= 0x7f)
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
-}
-
-static void print_json_value(const char *text, size_t length)
-{
-	/* A longer or zero-led run of digits is no number to JSON readers. */
-	if (length && length <= 19 && strspn(text, "0123456789") >= length &&
-	    (length == 1 || *text != '0'))
-		printf("%.*s", (int)length, text);
-	else
-		print_json_string(text, length);
-}
-
-/* Members of a JSON object, one for each line "key value" of the text. */
-static void print_json_members(const char *text, const char *separator)
-{
-	size_t key, length;
-
-	for (; *text; text += length + (text[length] == '\n')) {
-		length = strcspn(text, "\n");
-		key = strcspn(text, " \t:\n");
-		if (!key)
-			continue;
-		fputs(separator, stdout);
-		separator = ",";
-		print_json_string(text, key);
-		putchar(':');
-		while (key < length && strchr(" \t:", text[key]))
-			key++;
-		print_json_value(text + key, length - key);
-	}
 }
 
 /*
- * The share as a JSON object. What there can be several of is an array, whether
- * there are any or not.
+ * Only the leading OS has something to say about others. Without --os it is the
+ * one that there is; os1 is there even while it is empty.
  */
-static void print_json_share(const char *text)
+static struct os wanted_os(const struct options *options)
 {
-	static const char * const lists[] = { "cpu", "pci", "irq" };
-	const char *line, *separator;
-	size_t i, key, length;
+	const unsigned int any = ~STATE(TWINOS_EMPTY);
+	char numbers[TWINOS_MAX_ID * 4];
+	const struct os *os;
+	struct os_list list;
+	int err;
 
-	putchar('{');
-	separator = "";
-	for (line = text; *line; line += length + (line[length] == '\n')) {
-		length = strcspn(line, "\n");
-		key = strcspn(line, " \n");
-		for (i = 0; i < 3; i++) {
-			if (key == 3 && !strncmp(line, lists[i], key))
-				break;
-		}
-		if (i < 3 || key + 1 > length)
-			continue;
-		fputs(separator, stdout);
-		separator = ",";
-		print_json_string(line, key);
-		putchar(':');
-		print_json_value(line + key + 1, length - key - 1);
+	check_leading();
+	err = read_oses(&roots, &list);
+	if (err)
+		fail(err);
+	if (options->os) {
+		os = find_os(&list, options->os);
+		if (!os)
+			die_gone(options->os);
+		return *os;
 	}
-	for (i = 0; i < 3; i++) {
-		printf("%s\"%s\":[", separator, lists[i]);
-		separator = "";
-		for (line = text; *line; line += length + (line[length] == '\n')) {
-			length = strcspn(line, "\n");
-			if (length < 5 || strncmp(line, lists[i], 3) || line[3] != ' ')
-				continue;
-			fputs(separator, stdout);
-			separator = ",";
-			print_json_value(line + 4, length - 4);
-		}
-		putchar(']');
-		separator = ",";
-	}
-	putchar('}');
+	if (os_numbers(&list, any, numbers, sizeof(numbers)) > 1)
+		die(EXIT_REFUSED, "there are several coexisting OSes (%s); say which one with --os=N",
+		    numbers);
+	for (os = list.os; os < list.os + list.nr - 1 && !(any & STATE(os->state)); os++)
+		;
+	return any & STATE(os->state) ? *os : list.os[0];
 }
 
-/* Number behind "key " at the start of a line of the statistics; 0 if none. */
-static uint64_t statistic(const char *stats, const char *key)
-{
-	size_t length = strlen(key);
-	const char *line = stats;
+/* ---- status ---- */
 
-	while (line) {
-		if (!strncmp(line, key, length) && line[length] == ' ')
-			return strtoull(line + length, NULL, 10);
-		line = strchr(line, '\n');
-		if (line)
-			line++;
+/* All that is shown of one OS. */
+struct report {
+	struct os os;
+	char *reason, *slice, *weight, *stats;
+};
+
+static void free_report(struct report *r)
+{
+	free(r->reason);
+	free(r->slice);
+	free(r->weight);
+	free(r->stats);
+}
+
+/* Returns false if there is no such OS, or no longer. */
+static bool read_report(unsigned int id, struct report *r)
+{
+	struct {
+		const char *name;
+		char **text;
+	} files[] = {
+		{ "reason", &r->reason }, { "slice_us", &r->slice },
+		{ "weight", &r->weight }, { "stats", &r->stats },
+	};
+	unsigned int i;
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	err = read_os(&roots, id, &r->os);
+	for (i = 0; !err && i < sizeof(files) / sizeof(files[0]); i++) {
+		err = read_os_file(&roots, id, files[i].name, files[i].text, NULL);
+		if (!err && files[i].text != &r->stats)
+			(*files[i].text)[strcspn(*files[i].text, "\n")] = 0;
 	}
+	if (err && err != -ENOENT)
+		fail(err);
+	if (err)
+		free_report(r);
+	return !err;
+}
+
+static json_t *range_json(const struct range *range)
+{
+	return json_sprintf("%#" PRIx64 "-%#" PRIx64, range->start, range_end(range) - 1);
+}
+
+static void format_pci(const struct twinos_pci *pci, char *text, size_t size)
+{
+	snprintf(text, size, "%04x:%02x:%02x.%x", pci->domain, pci->bus, pci->devfn >> 3,
+		 pci->devfn & 7);
+}
+
+/* What there can be several of is an array, whether there are any or not. */
+static json_t *share_json(const struct os *os)
+{
+	json_t *share = json_object(), *cpus = json_array(), *pci = json_array();
+	json_t *irqs = json_array();
+	char bdf[24];
+	uint32_t i;
+
+	if (os->window.size)
+		json_object_set_new(share, "window", range_json(&os->window));
+	if (os->low.size)
+		json_object_set_new(share, "low", range_json(&os->low));
+	for (i = 0; i < os->nr_cpus; i++)
+		json_array_append_new(cpus, json_integer(os->cpus[i]));
+	for (i = 0; i < os->nr_pci; i++) {
+		format_pci(&os->pci[i], bdf, sizeof(bdf));
+		json_array_append_new(pci, json_string(bdf));
+	}
+	for (i = 0; i < os->nr_irqs; i++)
+		json_array_append_new(irqs, json_integer(os->irqs[i]));
+	json_object_set_new(share, "cpu", cpus);
+	json_object_set_new(share, "pci", pci);
+	json_object_set_new(share, "irq", irqs);
+	return share;
+}
+
+/* The next of the statistics, lines "key value"; false behind the last. */
+static bool next_statistic(const char **stats, char *key, size_t size, uint64_t *value)
+{
+	const char *line = *stats;
+	size_t length = strcspn(line, "\n"), n = strcspn(line, " \n");
+
+	if (!length)
+		return false;
+	*stats = line + length + (line[length] == '\n');
+	snprintf(key, size, "%.*s", (int)n, line);
+	*value = strtoull(line + n, NULL, 10);
+	return true;
+}
+
+static json_t *stats_json(const char *stats)
+{
+	json_t *object = json_object();
+	uint64_t value;
+	char key[64];
+
+	while (next_statistic(&stats, key, sizeof(key), &value))
+		json_object_set_new(object, key, json_integer(value));
+	return object;
+}
+
+/* 0 if there is none of that key. */
+static uint64_t statistic(const char *stats, const char *wanted)
+{
+	uint64_t value;
+	char key[64];
+
+	while (next_statistic(&stats, key, sizeof(key), &value))
+		if (!strcmp(key, wanted))
+			return value;
 	return 0;
 }
 
@@ -264,375 +307,343 @@ static void print_times(const char *stats, bool shared)
 		/* An OS that has moved to a CPU of its own was switched to before. */
 		if (!shared && !SIDE("switches"))
 			continue;
-		printf("  %-12s CPU %.3f s, %llu switches away, %llu of them idle, ", sides[i],
-		       SIDE("run_tsc") / 1e3 / khz, (unsigned long long)SIDE("switches"),
-		       (unsigned long long)SIDE("donated"));
-		printf("away at most %.3f ms, %llu foreign interrupts\n",
-		       (double)SIDE("away_max") / khz, (unsigned long long)SIDE("foreign"));
+		printf("  %-12s CPU %.3f s, %" PRIu64 " switches away, %" PRIu64 " of them idle, ",
+		       sides[i], SIDE("run_tsc") / 1e3 / khz, SIDE("switches"), SIDE("donated"));
+		printf("away at most %.3f ms, %" PRIu64 " foreign interrupts\n",
+		       (double)SIDE("away_max") / khz, SIDE("foreign"));
 #undef SIDE
 	}
 }
 
-/*
- * The next value of a key of the share, NULL behind the last; *share moves
- * behind its line.
- */
-static const char *next_value(const char **share, const char *key, size_t *length)
+static void print_range(const char *label, const struct range *range)
 {
-	size_t key_length = strlen(key), n;
-	const char *line;
-
-	while (**share) {
-		line = *share;
-		n = strcspn(line, "\n");
-		*share = line + n + (line[n] == '\n');
-		if (n > key_length && !strncmp(line, key, key_length) && line[key_length] == ' ') {
-			*length = n - key_length - 1;
-			return line + key_length + 1;
-		}
-	}
-	return NULL;
+	if (range->size)
+		printf("  %-12s %#" PRIx64 "-%#" PRIx64 "\n", label, range->start,
+		       range_end(range) - 1);
 }
 
-static void print_line(const char *share, const char *key, const char *label)
+/* "2-3,5" */
+static void print_cpus(const struct os *os)
 {
-	const char *value, *separator = "";
-	size_t length;
+	uint32_t first, last;
 
-	while ((value = next_value(&share, key, &length))) {
-		if (!*separator)
-			printf("  %-12s ", label);
-		printf("%s%.*s", separator, (int)length, value);
-		separator = ", ";
+	for (first = 0; first < os->nr_cpus; first = last + 1) {
+		for (last = first; last + 1 < os->nr_cpus; last++)
+			if (os->cpus[last + 1] != os->cpus[last] + 1)
+				break;
+		printf("%s%u", first ? "," : ", CPU ", os->cpus[first]);
+		if (last > first)
+			printf("-%u", os->cpus[last]);
 	}
-	if (*separator)
-		putchar('\n');
-}
-
-/* "2-3,5", from one line for each CPU */
-static void print_cpus(const char *share)
-{
-	const char *value, *separator = ", CPU ";
-	long cpu, first = -1, last = -1;
-	size_t length;
-
-	do {
-		value = next_value(&share, "cpu", &length);
-		cpu = value ? atol(value) : -1;
-		if (value && first >= 0 && cpu == last + 1) {
-			last = cpu;
-			continue;
-		}
-		if (first >= 0) {
-			printf("%s%ld", separator, first);
-			if (last > first)
-				printf("-%ld", last);
-			separator = ",";
-		}
-		first = last = cpu;
-	} while (value);
 }
 
 /* What an OS was given is its own until it has ended. */
-static bool has_share(const char *state)
+static void print_share(const struct os *os)
 {
-	return !strcmp(state, "loaded") || !strcmp(state, "starting") || !strcmp(state, "running");
-}
+	char bdf[24];
+	uint32_t i;
 
-static void print_os(unsigned int os, bool json)
-{
-	char *state = first_line(read_os(os, "state"));
-	char *reason = first_line(read_os(os, "reason"));
-	char *mode = first_line(read_os(os, "mode"));
-	char *share = read_os(os, "share");
-	char *stats = read_os(os, "stats");
-	char *slice = first_line(read_os(os, "slice_us"));
-	char *weight = first_line(read_os(os, "weight"));
-	bool shared = strcmp(mode, "dedicated");
-
-	if (json) {
-		printf("{\"os\":%u,\"state\":", os);
-		print_json_string(state, strlen(state));
-		printf(",\"reason\":");
-		print_json_string(reason, strlen(reason));
-		printf(",\"mode\":");
-		print_json_string(mode, strlen(mode));
-		printf(",\"slice_us\":");
-		print_json_value(slice, strlen(slice));
-		printf(",\"weight\":");
-		print_json_value(weight, strlen(weight));
-		printf(",\"share\":");
-		print_json_share(share);
-		printf(",\"stats\":{");
-		print_json_members(stats, "");
-		printf("}}");
-	} else {
-		printf("OS %u: %s%s%s\n", os, state, *reason ? ": " : "", reason);
-		if (has_share(state)) {
-			printf("  mode         %s", mode);
-			print_cpus(share);
-			putchar('\n');
-			print_line(share, "window", "window");
-			print_line(share, "low", "low slice");
-			print_line(share, "pci", "PCI");
-			print_line(share, "irq", "pins");
-		}
-		if (shared)
-			printf("  slice        %s us, weight %s percent\n", slice, weight);
-		print_times(stats, shared);
+	printf("  mode         %s", mode_name(os->mode));
+	print_cpus(os);
+	putchar('\n');
+	print_range("window", &os->window);
+	print_range("low slice", &os->low);
+	for (i = 0; i < os->nr_pci; i++) {
+		format_pci(&os->pci[i], bdf, sizeof(bdf));
+		printf("%s%s", i ? ", " : "  PCI          ", bdf);
 	}
-	free(state);
-	free(reason);
-	free(mode);
-	free(share);
-	free(stats);
-	free(slice);
-	free(weight);
+	fputs(i ? "\n" : "", stdout);
+	for (i = 0; i < os->nr_irqs; i++)
+		printf("%s%u", i ? ", " : "  pins         ", os->irqs[i]);
+	fputs(i ? "\n" : "", stdout);
 }
 
-static char *read_role(void)
+static void print_report(const struct report *r)
 {
-	char *role = read_optional("role");
+	const bool shared = r->os.mode == TWINOS_TIME_SHARED;
+	char *reason = visible_text(r->reason, strlen(r->reason));
 
-	if (!role)
-		die(EXIT_REFUSED, "the running kernel has no TwinOS support");
-	return first_line(role);
+	printf("OS %u: %s%s%s\n", r->os.id, state_name(r->os.state), *reason ? ": " : "",
+	       reason);
+	if (os_claims(&r->os))
+		print_share(&r->os);
+	if (shared)
+		printf("  slice        %s us, weight %s percent\n", r->slice, r->weight);
+	print_times(r->stats, shared);
+	free(reason);
+}
+
+static json_t *report_json(const struct report *r)
+{
+	return json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}",
+			 "os", r->os.id,
+			 "state", state_name(r->os.state),
+			 "reason", json_text(r->reason, strlen(r->reason)),
+			 "mode", mode_name(r->os.mode),
+			 "slice_us", json_integer(strtoull(r->slice, NULL, 10)),
+			 "weight", json_integer(strtoull(r->weight, NULL, 10)),
+			 "share", share_json(&r->os),
+			 "stats", stats_json(r->stats));
+}
+
+static void run_own_status(const struct options *options)
+{
+	char *stats;
+
+	if (options->os)
+		die(EXIT_REFUSED, "this is a coexisting OS: it knows of no other by number");
+	stats = read_own("stats");
+	if (!stats)
+		die(EXIT_SYSTEM, "%s/kernel/twinos/stats is missing", roots.sys);
+	if (options->json) {
+		print_json(json_pack("{s:s, s:o}", "role", "coexisting", "stats",
+				     stats_json(stats)));
+	} else {
+		puts("role: coexisting");
+		print_times(stats, statistic(stats, "leading_switches"));
+	}
+	free(stats);
 }
 
 static void run_status(const struct options *options)
 {
-	char *role = read_role(), *stats, path[64], *state;
-	bool leading = !strcmp(role, "leading");
-	const char *separator = "";
-	unsigned int os;
+	struct report reports[TWINOS_MAX_ID];
+	unsigned int id, i, nr = 0;
+	json_t *array;
 
-	if (!leading && options->os)
-		die(EXIT_REFUSED, "this is a coexisting OS: it knows of no other by number");
-	if (options->os)
-		free(read_os(options->os, "state"));	/* there at all? */
+	if (!is_leading()) {
+		run_own_status(options);
+		return;
+	}
+	for (id = 1; id <= TWINOS_MAX_ID; id++) {
+		if ((!options->os || id == options->os) && read_report(id, &reports[nr]))
+			nr++;
+	}
+	if (options->os && !nr)
+		die_gone(options->os);
 	if (options->json) {
-		printf("{\"role\":");
-		print_json_string(role, strlen(role));
-		fputs(leading ? ",\"os\":[" : ",\"stats\":{", stdout);
+		array = json_array();
+		for (i = 0; i < nr; i++)
+			json_array_append_new(array, report_json(&reports[i]));
+		print_json(json_pack("{s:s, s:o}", "role", "leading", "os", array));
 	} else {
-		printf("role: %s\n", role);
+		puts("role: leading");
+		for (i = 0; i < nr; i++)
+			print_report(&reports[i]);
 	}
-	for (os = 1; leading && os <= MAX_OS; os++) {
-		if (options->os && os != options->os)
-			continue;
-		snprintf(path, sizeof(path), "os%u/state", os);
-		state = options->os ? NULL : read_optional(path);
-		if (!state && !options->os)
-			continue;
-		free(state);
-		if (options->json)
-			fputs(separator, stdout);
-		separator = ",";
-		print_os(os, options->json);
-	}
-	if (!leading) {
-		stats = read_optional("stats");
-		if (!stats)
-			die(EXIT_SYSTEM, "%s/stats is missing", TWINOS_SYSFS);
-		if (options->json)
-			print_json_members(stats, "");
-		else
-			print_times(stats, statistic(stats, "leading_switches"));
-		free(stats);
-	}
-	if (options->json)
-		puts(leading ? "]}" : "}}");
-	free(role);
+	for (i = 0; i < nr; i++)
+		free_report(&reports[i]);
 }
 
-static void check_leading(void)
-{
-	char *role = read_role();
-
-	if (strcmp(role, "leading"))
-		die(EXIT_REFUSED, "this is a coexisting OS; ask the leading OS");
-	free(role);
-}
-
-/*
- * Only the leading OS has something to say about others. Without --os it is the
- * one that there is; os1 is there even while it is empty.
- */
-static unsigned int wanted_os(const struct options *options)
-{
-	char *state, path[64], numbers[MAX_OS * 4] = "";
-	unsigned int os, found = 0, nr = 0;
-	size_t used = 0;
-
-	check_leading();
-	if (options->os)
-		return options->os;
-	for (os = 1; os <= MAX_OS; os++) {
-		snprintf(path, sizeof(path), "os%u/state", os);
-		state = read_optional(path);
-		if (state && strcmp(first_line(state), "empty")) {
-			used += snprintf(numbers + used, sizeof(numbers) - used, "%s%u",
-					 nr++ ? ", " : "", os);
-			found = os;
-		}
-		free(state);
-	}
-	if (nr > 1)
-		die(EXIT_REFUSED, "there are several coexisting OSes (%s); say which one with --os=N",
-		    numbers);
-	return nr ? found : 1;
-}
+/* ---- the other commands ---- */
 
 static void run_log(const struct options *options)
 {
-	char *text = read_os(wanted_os(options), "log");
+	struct os os = wanted_os(options);
+	size_t size;
+	char *text, *shown;
 
+	text = read_of(os.id, "log", &size);
 	if (options->json) {
-		printf("{\"log\":");
-		print_json_string(text, strlen(text));
-		puts("}");
+		print_json(json_pack("{s:o}", "log", json_text(text, size)));
+	} else if (options->raw) {
+		fwrite(text, 1, size, stdout);
 	} else {
-		fputs(text, stdout);
-		if (*text && text[strlen(text) - 1] != '\n')
+		shown = visible_text(text, size);
+		fputs(shown, stdout);
+		if (*shown && shown[strlen(shown) - 1] != '\n')
 			putchar('\n');
+		free(shown);
 	}
 	free(text);
 }
 
 static void run_share(const struct options *options)
 {
-	char *text = read_os(wanted_os(options), "share");
+	struct os os = wanted_os(options);
+	char *text;
 
 	if (options->json) {
-		print_json_share(text);
-		putchar('\n');
+		print_json(share_json(&os));
+		return;
+	}
+	text = read_of(os.id, "share", NULL);
+	fputs(text, stdout);
+	free(text);
+}
+
+static void run_windows(const struct options *options)
+{
+	char *text, *line, *next;
+	json_t *windows;
+
+	check_leading();
+	text = read_own("windows");
+	if (!text)
+		die(EXIT_SYSTEM, "%s/kernel/twinos/windows is missing", roots.sys);
+	if (options->json) {
+		windows = json_array();
+		for (line = strtok_r(text, "\n", &next); line; line = strtok_r(NULL, "\n", &next))
+			json_array_append_new(windows, json_string(line));
+		print_json(json_pack("{s:o}", "windows", windows));
 	} else {
 		fputs(text, stdout);
 	}
 	free(text);
 }
 
-static void run_windows(const struct options *options)
+/* A number that counts on a shared CPU only; @what is "slice" or "weight". */
+static void warn_dedicated(const struct os *os, const char *what)
 {
-	const char *line, *separator = "";
-	size_t length;
-	char *text;
-
-	if (options->os)
-		die(EXIT_USAGE, "windows belong to no OS: --os does not apply; see twinos --help");
-	check_leading();
-	text = read_optional("windows");
-	if (!text)
-		die(EXIT_SYSTEM, "%s/windows is missing", TWINOS_SYSFS);
-	if (!options->json)
-		fputs(text, stdout);
+	if (!os_claims(os) || os->mode != TWINOS_DEDICATED)
+		return;
+	if (os->nr_cpus > 1)
+		fprintf(stderr, "twinos: coexisting OS %u has several CPUs of its own, so its %s has no effect; to let it share CPU 0, load it without --twinos-cpus\n",
+			os->id, what);
 	else
-		fputs("{\"windows\":[", stdout);
-	for (line = text; options->json && *line; line += length + (line[length] == '\n')) {
-		length = strcspn(line, "\n");
-		fputs(separator, stdout);
-		print_json_string(line, length);
-		separator = ",";
+		fprintf(stderr, "twinos: coexisting OS %u has a CPU of its own, so its %s has no effect until it is moved to CPU 0 (kexec --twinos-id=%u --twinos-cpus=0 --twinos-move)\n",
+			os->id, what, os->id);
+}
+
+static void write_number(unsigned int id, const char *name, const char *what, unsigned int value)
+{
+	char path[300];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/kernel/twinos/os%u/%s", roots.sys, id, name);
+	file = fopen(path, "we");
+	if (!file && errno == ENOENT)
+		die_gone(id);
+	if (!file)
+		die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+	fprintf(file, "%u\n", value);
+	if (fclose(file)) {
+		if (errno == EINVAL || errno == ERANGE)
+			die(EXIT_REFUSED, "the kernel refuses %u as the %s", value, what);
+		die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
 	}
-	if (options->json)
-		puts("]}");
-	free(text);
 }
 
 /* Shows the number in a file of the OS, or sets it to options->value. */
 static void show_or_set(const struct options *options, const char *name, const char *what,
-			unsigned long min, unsigned long max)
+			const char *unit, unsigned int min, unsigned int max)
 {
-	unsigned long value = 0;
-	unsigned int os;
-	char path[256], *text;
-	FILE *file;
+	unsigned int value;
+	struct os os;
+	char *text;
 
-	if (options->value)
-		value = parse_number(options->value, min, max, what);
+	if (options->value && parse_count(what, options->value, min, max, unit, &value))
+		die(EXIT_USAGE, "%s", refusal());
 	os = wanted_os(options);
-	text = first_line(read_os(os, name));
-	if (!options->value) {
+	if (options->value) {
+		write_number(os.id, name, what, value);
+	} else {
+		text = read_of(os.id, name, NULL);
 		if (options->json)
-			printf("{\"%s\":%s}\n", name, text);
+			print_json(json_pack("{s:I}", name, (json_int_t)strtoull(text, NULL, 10)));
 		else
-			puts(text);
+			fputs(text, stdout);
 		free(text);
-		return;
 	}
-	free(text);
-
-	snprintf(path, sizeof(path), "%s/os%u/%s", TWINOS_SYSFS, os, name);
-	file = fopen(path, "w");
-	if (!file)
-		die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-	fprintf(file, "%lu\n", value);
-	if (fclose(file)) {
-		if (errno == EINVAL || errno == ERANGE)
-			die(EXIT_REFUSED, "the kernel refuses %lu as the %s", value, what);
-		die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-	}
+	warn_dedicated(&os, what);
 }
 
 static void run_slice(const struct options *options)
 {
-	show_or_set(options, "slice_us", "slice (microseconds)", 100, 1000000);
+	show_or_set(options, "slice_us", "slice", " of microseconds", 100, 1000000);
 }
 
 static void run_weight(const struct options *options)
 {
-	show_or_set(options, "weight", "weight (percent)", 1, 99);
+	show_or_set(options, "weight", "weight", "", 1, 99);
 }
+
+enum { TAKES_OS = 1, TAKES_RAW = 2, TAKES_VALUE = 4 };
 
 static const struct command {
 	const char *name;
 	void (*run)(const struct options *options);
-	bool takes_value;
+	unsigned int takes;
 } commands[] = {
-	{ "status", run_status, false },
-	{ "log", run_log, false },
-	{ "slice", run_slice, true },
-	{ "weight", run_weight, true },
-	{ "share", run_share, false },
-	{ "windows", run_windows, false },
-	{ NULL, NULL, false },
+	{ "status", run_status, TAKES_OS },
+	{ "log", run_log, TAKES_OS | TAKES_RAW },
+	{ "slice", run_slice, TAKES_OS | TAKES_VALUE },
+	{ "weight", run_weight, TAKES_OS | TAKES_VALUE },
+	{ "share", run_share, TAKES_OS },
+	{ "windows", run_windows, 0 },
+	{ NULL, NULL, 0 },
 };
+
+static const struct option long_options[] = {
+	{ "os", required_argument, NULL, 'o' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "raw", no_argument, NULL, 'r' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void parse_options(int argc, char **argv, struct options *options)
+{
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":hV", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'o':
+			if (options->os)
+				die(EXIT_USAGE, "--os is given twice; see twinos --help");
+			if (parse_count("--os", optarg, 1, TWINOS_MAX_ID, "", &options->os))
+				die(EXIT_USAGE, "%s", refusal());
+			break;
+		case 'j':
+			options->json = true;
+			break;
+		case 'r':
+			options->raw = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			exit(0);
+		case 'V':
+			puts("twinos " TWINOS_VERSION ", ABI version " NUMBER_TEXT(TWINOS_ABI_VERSION));
+			exit(0);
+		case ':':
+			die(EXIT_USAGE, "%s lacks its value; see twinos --help", argv[optind - 1]);
+		default:
+			die(EXIT_USAGE, "'%s' is no option; see twinos --help", argv[optind - 1]);
+		}
+	}
+}
 
 int main(int argc, char **argv)
 {
 	const struct command *command;
 	struct options options = { 0 };
-	int i;
 
-	if (argc < 2) {
+	roots.sys = TWINOS_SYS;
+	parse_options(argc, argv, &options);
+	if (optind == argc) {
 		fputs(help, stderr);
 		return EXIT_USAGE;
 	}
-	for (i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") && strcmp(argv[i], "--version"))
-			continue;
-		if (argc > 2 && !(argc == 3 && i == 2 && !strcmp(argv[i], "--help")))
-			die(EXIT_USAGE, "%s stands alone; see twinos --help", argv[i]);
-		fputs(strcmp(argv[i], "--help") ? "twinos " TWINOS_VERSION "\n" : help, stdout);
-		return 0;
-	}
-
 	for (command = commands; command->name; command++) {
-		if (!strcmp(command->name, argv[1]))
+		if (!strcmp(command->name, argv[optind]))
 			break;
 	}
 	if (!command->name)
-		die(EXIT_USAGE, "no command '%s'; see twinos --help", argv[1]);
-	for (i = 2; i < argc; i++) {
-		if (!strcmp(argv[i], "--json") && !options.json)
-			options.json = true;
-		else if (!strncmp(argv[i], "--os=", 5) && !options.os)
-			options.os = parse_number(argv[i] + 5, 1, MAX_OS, "--os");
-		else if (*argv[i] != '-' && command->takes_value && !options.value)
-			options.value = argv[i];
-		else
-			die(EXIT_USAGE, "'%s' does not belong there; see twinos --help", argv[i]);
-	}
+		die(EXIT_USAGE, "no command '%s'; see twinos --help", argv[optind]);
+	optind++;
+	if (optind < argc && command->takes & TAKES_VALUE)
+		options.value = argv[optind++];
+	if (optind < argc)
+		die(EXIT_USAGE, "'%s' does not belong there; see twinos --help", argv[optind]);
+	if (options.os && !(command->takes & TAKES_OS))
+		die(EXIT_USAGE, "windows belong to no OS: --os does not apply; see twinos --help");
+	if (options.raw && !(command->takes & TAKES_RAW))
+		die(EXIT_USAGE, "--raw goes only with log; see twinos --help");
+	if (options.raw && options.json)
+		die(EXIT_USAGE, "--json and --raw exclude each other; see twinos --help");
 	if (options.value && options.json)
 		die(EXIT_USAGE, "--json shows, a value sets: not both; see twinos --help");
 

@@ -77,6 +77,10 @@ static void listing(void **state)
 	assert_int_equal(find_os(&list, 64)->state, TWINOS_CRASHED);
 	assert_null(find_os(&list, 3));
 	assert_int_equal(free_id(&list), 1);
+	/* One that goes while it is looked at was never there. */
+	tree__file(&t, "sys/kernel/twinos/os3/state", "running\n");
+	assert_int_equal(read_oses(&t.roots, &list), 0);
+	assert_int_equal(list.nr, 3);
 }
 
 static void damaged_listing(void **state)

@@ -352,6 +352,7 @@ static void unreadable_share(void **state)
 {
 	(void)state;
 	tree__file(&t, "sys/kernel/twinos/os2/state", "running\n");
+	tree__file(&t, "sys/kernel/twinos/os2/mode", "dedicated\n");
 	tree__folder(&t, "sys/kernel/twinos/os3/state");
 	assert_refused(read_oses(&t.roots, &oses), "os3/state cannot be read: Is a directory");
 	tree__folder(&t, "sys/kernel/twinos/os2/share");

@@ -37,6 +37,24 @@ static void numbers(void **state)
 		assert_refused(parse_number("--n", large[i], &value), "too large");
 }
 
+static void counts(void **state)
+{
+	static const char *const bad[] = {
+		"", "0", "65", "x", "1x", " 1", "+1", "-1", "1K", "0x2", "4294967297",
+		"18446744073709551617",
+	};
+	unsigned int count, i;
+
+	(void)state;
+	assert_int_equal(parse_count("--n", "1", 1, 64, "", &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(parse_count("--n", "064", 1, 64, "", &count), 0);
+	assert_int_equal(count, 64);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_refused(parse_count("--n", bad[i], 1, 64, " of OSes", &count),
+			       "give a number of OSes from 1 to 64");
+}
+
 static void ranges(void **state)
 {
 	static const char *const bad[] = {
@@ -144,7 +162,7 @@ static void one_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers), cmocka_unit_test(ranges),
+		cmocka_unit_test(numbers), cmocka_unit_test(counts), cmocka_unit_test(ranges),
 		cmocka_unit_test(cpu_lists), cmocka_unit_test(irq_lists),
 		cmocka_unit_test(pci_lists), cmocka_unit_test(one_line),
 	};

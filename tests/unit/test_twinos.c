@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The twinos command (environment: TWINOS, built to read the files below the
- * folder in TWINOS_SYSFS): what it says of several coexisting OSes, and which
+ * folder in TWINOS_SYS): what it says of several coexisting OSes, and which
  * of them it means.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tree.h"
@@ -32,14 +34,11 @@ static void add_os(unsigned int id, const char *state, const char *mode, const c
 
 static int setup(void **state)
 {
-	char folder[120];
-
 	(void)state;
 	tree__create(&t);
 	tree__machine(&t, "q35-twinos");
 	add_os(1, "empty", "time-shared", "");
-	snprintf(folder, sizeof(folder), "%s/kernel/twinos", t.sys);
-	setenv("TWINOS_SYSFS", folder, 1);
+	setenv("TWINOS_SYS", t.sys, 1);
 	return 0;
 }
 
@@ -188,11 +187,142 @@ static void which(void **state)
 	says("log --os=6", "six\n");
 	says("weight --os=6 30", "");
 	says("weight --os=6", "30\n");
-	says("weight --os=5", "50\n");
 	refuses("log --os=7", 1, "there is no coexisting OS 7");
 	refuses("log --os=65", 100, "a number from 1 to 64");
 	/* Windows are nobody's. */
 	says("windows", "0x100000-0xfffffff low 0x80000-0x8ffff\n");
+}
+
+/* On CPUs of its own an OS has nothing to share. */
+static void no_effect(void **state)
+{
+	(void)state;
+	add_os(5, "running", "dedicated", "cpu 5\n");
+	says("weight 30",
+	     "twinos: coexisting OS 5 has a CPU of its own, so its weight has no effect until it is moved to CPU 0 (kexec --twinos-id=5 --twinos-cpus=0 --twinos-move)\n");
+	assert_int_equal(run("weight"), 0);
+	assert_non_null(strstr(output, "30\n"));
+	assert_non_null(strstr(output, "has no effect"));
+	assert_int_equal(run("slice --os=5 500"), 0);
+	assert_non_null(strstr(output, "so its slice has no effect until it is moved"));
+	assert_int_equal(run("slice --json"), 0);
+	assert_non_null(strstr(output, "{\"slice_us\":500}\n"));
+	add_os(5, "running", "dedicated", "cpu 5\ncpu 6\n");
+	says("weight 40",
+	     "twinos: coexisting OS 5 has several CPUs of its own, so its weight has no effect; to let it share CPU 0, load it without --twinos-cpus\n");
+	add_os(5, "running", "time-shared", "");
+	says("weight 30", "");
+	add_os(5, "stopped", "dedicated", "");
+	says("weight 30", "");
+}
+
+/* Options and command in any order; help wherever it is asked for. */
+static void words(void **state)
+{
+	static const char *const wrong[] = {
+		"", "frobnicate", "--json", "status extra", "status --rubbish", "status -x",
+		"weight -1", "weight 30x", "weight 0", "weight 100", "slice 99", "slice 1 2",
+		"slice 0x1000", "log --os=0", "log --os", "log --os=", "log --os=1 --os=2",
+		"weight 30 --json", "windows --os=1", "status --raw", "log --raw --json",
+		"status log",
+	};
+	unsigned int i;
+
+	(void)state;
+	add_os(5, "running", "time-shared", "");
+	os_file(5, "log", "five");
+	says("--os=5 log", "five\n");
+	says("log --os 5", "five\n");
+	says("--json weight", "{\"weight\":50}\n");
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		if (run(wrong[i]) != 100)
+			fail_msg("twinos %s: %s", wrong[i], output);
+	}
+	for (i = 0; i < 4; i++) {
+		static const char *const help[] = { "--help", "-h", "log --help", "-h --os=0" };
+
+		if (run(help[i]) || !strstr(output, "usage: twinos status"))
+			fail_msg("twinos %s: %s", help[i], output);
+	}
+	says("--version", "twinos test, ABI version 2\n");
+}
+
+/* The log and the reason are another kernel's text. */
+static void foreign_text(void **state)
+{
+	static const char log[] =
+		"plain\ttext\n\x1b[31mred\r\n\x7f \xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7 "
+		"\xff\xc3( \xc2\x9b" "1m \xed\xa0\x80 \0\xe2\x82";
+
+	(void)state;
+	add_os(2, "crashed", "time-shared", "");
+	tree__bytes(&t, "sys/kernel/twinos/os2/log", log, sizeof(log) - 1);
+	tree__bytes(&t, "sys/kernel/twinos/os2/reason", "panic: \xe9\x1b]0;\n", 13);
+	says("log",
+	     "plain\ttext\n\\x1b[31mred\\x0d\n\\x7f \xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7 "
+	     "\\xff\\xc3( \\xc2\\x9b" "1m \\xed\\xa0\\x80 \\x00\\xe2\\x82\n");
+	assert_int_equal(run("log --raw"), 0);
+	assert_memory_equal(output, log, sizeof(log) - 1);
+	says("log --json",
+	     "{\"log\":\"plain\\ttext\\n\\u001B[31mred\\r\\n\x7f \\u00E9 \\u20AC \\uD83D\\uDC27 "
+	     "\\uFFFD\\uFFFD( \\u009B1m \\uFFFD\\uFFFD\\uFFFD \\u0000\\uFFFD\\uFFFD\"}\n");
+	assert_int_equal(run("status --os=2"), 0);
+	assert_non_null(strstr(output, "OS 2: crashed: panic: \\xe9\\x1b]0;\n"));
+	assert_int_equal(run("status --os=2 --json"), 0);
+	assert_non_null(strstr(output, "\"reason\":\"panic: \\uFFFD\\u001B]0;\""));
+}
+
+/* OS 2 goes when its share is read; the rest of its files is gone by then. */
+static void vanish(void)
+{
+	static const char *const names[] = {
+		"state", "reason", "mode", "slice_us", "weight", "stats", "share", ".",
+	};
+	char path[200];
+	unsigned int i;
+	pid_t child;
+	int fd;
+
+	add_os(2, "running", "dedicated", "");
+	snprintf(path, sizeof(path), "%s/kernel/twinos/os2/share", t.sys);
+	assert_return_code(remove(path), 0);
+	assert_return_code(mkfifo(path, 0600), 0);
+	child = fork();
+	assert_return_code(child, 0);
+	if (child)
+		return;
+	fd = open(path, O_WRONLY);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/kernel/twinos/os2/%s", t.sys, names[i]);
+		path[strlen(path) - (*names[i] == '.' ? 2 : 0)] = 0;
+		remove(path);
+	}
+	_exit(fd < 0);
+}
+
+static void goes_meanwhile(void **state)
+{
+	int status;
+
+	(void)state;
+	vanish();
+	says("status",
+	     "role: leading\n"
+	     "OS 1: empty\n"
+	     "  slice        10000 us, weight 50 percent\n");
+	assert_return_code(wait(&status), 0);
+	assert_int_equal(status, 0);
+	vanish();
+	assert_int_equal(run("status --json"), 0);
+	assert_null(strstr(output, "\"os\":2"));
+	assert_string_equal(output + strlen(output) - 4, "}]}\n");
+	assert_return_code(wait(&status), 0);
+	assert_int_equal(status, 0);
+	vanish();
+	assert_int_equal(run("status --os=2 --json"), 1);
+	assert_string_equal(output, "twinos: there is no coexisting OS 2 on this machine\n");
+	assert_return_code(wait(&status), 0);
+	assert_int_equal(status, 0);
 }
 
 static void in_a_coexisting_os(void **state)
@@ -227,6 +357,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(empty), TEST(all_of_them), TEST(json), TEST(times), TEST(which),
+		TEST(no_effect), TEST(words), TEST(foreign_text), TEST(goes_meanwhile),
 		TEST(in_a_coexisting_os),
 	};
 

@@ -159,7 +159,7 @@ void tree__machine(struct tree *t, const char *name)
 	tree__file(t, "sys/kernel/twinos/role", "leading\n");
 	tree__file(t, "sys/kernel/twinos/abi", "%d\n", TWINOS_ABI_VERSION);
 	tree__file(t, "sys/kernel/twinos/modes", "time-shared\n");
-	tree__file(t, "sys/kernel/twinos/os1/state", "empty\n");
+	tree__os(t, 1, "empty", "time-shared", "");
 	snprintf(from, sizeof(from), MACHINES "/%s/memmap", name);
 	file = fopen(from, "r");
 	assert_non_null(file);

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The line that says why kexec --twinos refuses. It is noted where the cause
- * is known and printed once, where the program ends.
+ * The line that says why something is refused. It is noted where the cause is
+ * known and printed once, where the program ends.
  */
 #include <stdarg.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 static char line[TWINOS_REFUSAL_MAX];
-
-bool twinos_debug;
 
 int refuse(int err, const char *format, ...)
 {
@@ -28,15 +26,4 @@ int refuse(int err, const char *format, ...)
 const char *refusal(void)
 {
 	return line;
-}
-
-void debug(const char *format, ...)
-{
-	va_list args;
-
-	if (!twinos_debug)
-		return;
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 /**
  * read_file() - the whole of a file

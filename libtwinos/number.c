@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 static int digit(char c, unsigned int base)
 {
@@ -106,6 +106,23 @@ int parse_number(const char *name, const char *text, uint64_t *value)
 	if (!err && *s)
 		err = -EINVAL;
 	return err ? refuse_number(name, text, err) : 0;
+}
+
+/**
+ * parse_count() - how many, or the how-manieth: decimal digits alone, no address
+ * @what: what is counted, " of seconds", "" for nothing
+ */
+int parse_count(const char *name, const char *text, unsigned int min, unsigned int max,
+		const char *what, unsigned int *count)
+{
+	const char *s = text;
+	uint64_t value;
+
+	if (scan(&s, 10, &value) || *s || value < min || value > max)
+		return refuse(EINVAL, "%s=%s: give a number%s from %u to %u", name, text, what,
+			      min, max);
+	*count = value;
+	return 0;
 }
 
 /** parse_range() - SIZE@ADDRESS; not empty, not wrapping */

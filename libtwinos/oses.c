@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The coexisting OSes that there are, as /sys/kernel/twinos tells: their states
+ * and shares. Any of them can go between two looks at its folder; it is then as
+ * if it had never been there.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "libtwinos.h"
+
+static const char *const state_names[] = TWINOS_STATE_NAMES;
+static const char *const mode_names[] = TWINOS_MODE_NAMES;
+
+#define NR(names) (sizeof(names) / sizeof((names)[0]))
+
+const char *state_name(enum twinos_state state)
+{
+	return state_names[state];
+}
+
+const char *mode_name(enum twinos_mode mode)
+{
+	return mode_names[mode];
+}
+
+static int refuse_unknown(const struct os *os, const char *verb, const char *what)
+{
+	return refuse(EPROTO, "the running kernel says that coexisting OS %u %s \"%s\", which is not known here; build kernel and commands from the same source",
+		      os->id, verb, what);
+}
+
+/* One line of the share; a later kernel may have lines that are not known here. */
+static int take_share(struct os *os, const char *key, const char *value)
+{
+	struct twinos_pci pci[TWINOS_MAX_PCI];
+	uint64_t first, last;
+	uint32_t nr;
+
+	if (!strcmp(key, "window") || !strcmp(key, "low")) {
+		struct range *range = *key == 'w' ? &os->window : &os->low;
+
+		if (sscanf(value, "%" SCNx64 "-%" SCNx64, &first, &last) != 2 || last < first)
+			return -EINVAL;
+		*range = (struct range){ first, last - first + 1 };
+	} else if (!strcmp(key, "cpu")) {
+		if (os->nr_cpus == TWINOS_MAX_CPUS || parse_number(key, value, &first))
+			return -EINVAL;
+		os->cpus[os->nr_cpus++] = first;
+	} else if (!strcmp(key, "irq")) {
+		if (os->nr_irqs == TWINOS_MAX_IRQS || parse_number(key, value, &first))
+			return -EINVAL;
+		os->irqs[os->nr_irqs++] = first;
+	} else if (!strcmp(key, "pci")) {
+		if (os->nr_pci == TWINOS_MAX_PCI || parse_pci(key, value, pci, &nr) || nr != 1)
+			return -EINVAL;
+		os->pci[os->nr_pci++] = pci[0];
+	}
+	return 0;
+}
+
+/* The number of a name in a file of the OS; -ENOENT if it has gone. */
+static int read_name(const struct roots *roots, const struct os *os, const char *file,
+		     const char *const *names, unsigned int nr)
+{
+	char *text;
+	unsigned int i;
+	int err = read_os_file(roots, os->id, file, &text, NULL);
+
+	if (err)
+		return err;
+	text[strcspn(text, "\n")] = 0;
+	for (i = 0; i < nr && strcmp(text, names[i]); i++)
+		;
+	err = i < nr ? (int)i : refuse_unknown(os, "is", text);
+	free(text);
+	return err;
+}
+
+static int read_share(const struct roots *roots, struct os *os)
+{
+	char *text, *line, *value, *next;
+	int err = read_os_file(roots, os->id, "share", &text, NULL);
+
+	if (err)
+		return err;
+	for (line = strtok_r(text, "\n", &next); line && !err; line = strtok_r(NULL, "\n", &next)) {
+		value = strchr(line, ' ');
+		if (value)
+			*value = 0;
+		if (take_share(os, line, value ? value + 1 : "")) {
+			if (value)
+				*value = ' ';
+			err = refuse_unknown(os, "has", line);
+		}
+	}
+	free(text);
+	return err;
+}
+
+/**
+ * read_os_file() - what a file of an OS says
+ * @text: to be freed, see read_file()
+ *
+ * Returns -ENOENT without a refusal if there is no such OS (any more).
+ */
+int read_os_file(const struct roots *roots, uint32_t id, const char *name, char **text,
+		 size_t *size)
+{
+	char path[300];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/kernel/twinos/os%u/%s", roots->sys, id, name);
+	err = read_file(path, text, size);
+	/* One that goes while it is read says ENODEV. */
+	if (!err || err == -ENOENT || err == -ENODEV)
+		return err ? -ENOENT : 0;
+	return refuse(EIO, "%s cannot be read: %s", path, strerror(-err));
+}
+
+/** read_os() - one of them; -ENOENT without a refusal if there is none of that number */
+int read_os(const struct roots *roots, uint32_t id, struct os *os)
+{
+	int state, mode;
+
+	*os = (struct os){ .id = id };
+	state = read_name(roots, os, "state", state_names, NR(state_names));
+	if (state < 0)
+		return state;
+	mode = read_name(roots, os, "mode", mode_names, NR(mode_names));
+	if (mode < 0)
+		return mode;
+	os->state = state;
+	os->mode = mode;
+	return read_share(roots, os);
+}
+
+/**
+ * read_oses() - all that the running kernel tells of
+ *
+ * An OS that was never loaded, or was unloaded, has no folder (os1 has one all
+ * the time).
+ */
+int read_oses(const struct roots *roots, struct os_list *list)
+{
+	uint32_t id;
+	int err;
+
+	list->nr = 0;
+	for (id = 1; id <= TWINOS_MAX_ID; id++) {
+		err = read_os(roots, id, &list->os[list->nr]);
+		if (!err)
+			list->nr++;
+		else if (err != -ENOENT)
+			return err;
+	}
+	if (!list->nr)
+		return refuse(EOPNOTSUPP, "the running kernel does not tell the coexisting OS's state; boot it with TwinOS support");
+	return 0;
+}
+
+const struct os *find_os(const struct os_list *list, uint32_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < list->nr; i++)
+		if (list->os[i].id == id)
+			return &list->os[i];
+	return NULL;
+}
+
+bool os_running(const struct os *os)
+{
+	return os->state == TWINOS_STARTING || os->state == TWINOS_RUNNING;
+}
+
+/* All of its share is its own; one that has ended keeps nothing that cannot be taken. */
+bool os_claims(const struct os *os)
+{
+	return os->state == TWINOS_LOADED || os_running(os);
+}
+
+/** os_numbers() - "1, 3": those in the given states, "none" if there are none */
+unsigned int os_numbers(const struct os_list *list, unsigned int states, char *text, size_t size)
+{
+	unsigned int i, nr = 0;
+	size_t used = 0;
+
+	snprintf(text, size, "none");
+	for (i = 0; i < list->nr; i++)
+		if (states & STATE(list->os[i].state) && used < size)
+			used += snprintf(text + used, size - used, "%s%u", nr++ ? ", " : "",
+					 list->os[i].id);
+	return nr;
+}
