@@ -80,7 +80,7 @@ static const struct {
 	int opt;
 	const char *name, *why;
 } excluded[] = {
-	{ OPT_FORCE, "-f", "load with -l, then launch with kexec -e" },
+	{ OPT_FORCE, "-f", "load with -l, then launch with kexec --twinos -e" },
 	{ OPT_PANIC, "-p", "a crash kernel is not a coexisting OS" },
 	{ OPT_KEXEC_FILE_SYSCALL, "-s", "it needs the kexec_load system call (-c)" },
 	{ OPT_KEXEC_SYSCALL_AUTO, "-a", "it needs the kexec_load system call (-c)" },
@@ -242,6 +242,23 @@ static int take_option(struct command *c, int opt, const char *word)
 	}
 }
 
+/*
+ * getopt takes the beginning of an option for it; with ours, "--twinos-s" would
+ * stop an OS.
+ */
+static int check_word(int opt, const char *word)
+{
+	const struct option *o = all_options;
+
+	if (opt < OPT_TWINOS || opt >= OPT_ARCH_MAX)
+		return 0;
+	while (o->val != opt)
+		o++;
+	if (strcspn(word, "=") == strlen(o->name) + 2)
+		return 0;
+	return refuse(EINVAL, "%s is not written in full; if you mean --%s, say so", word, o->name);
+}
+
 /* What goes with an action other than the load; @extra is an argument behind the options. */
 static int check_action(const struct command *c, const char *extra)
 {
@@ -291,6 +308,7 @@ static int check_load(struct command *c, bool twinos, int argc, char **argv)
 static int parse_command(int argc, char **argv, struct command *c)
 {
 	bool twinos = false;
+	const char *word;
 	int opt, err;
 
 	*c = (struct command){ .action = ACTION_NONE };
@@ -307,7 +325,10 @@ static int parse_command(int argc, char **argv, struct command *c)
 				      argv[optind - 1]);
 		twinos |= opt == OPT_TWINOS;
 		/* Its value may be a word of its own. */
-		err = take_option(c, opt, argv[optind - 1 - (argv[optind - 1] == optarg)]);
+		word = argv[optind - 1 - (argv[optind - 1] == optarg)];
+		err = check_word(opt, word);
+		if (!err)
+			err = take_option(c, opt, word);
 		if (err == -EINVAL && !*refusal())
 			err = refuse(EINVAL, "%s is not understood", argv[optind - 1]);
 		if (err)

@@ -159,14 +159,34 @@ static void usage(void **state)
 	assert_int_equal(run("--twinos -zS", output, sizeof(output)), 255);
 }
 
+/* What ends an OS, or moves it, is not done for half a word. */
+static void abbreviations(void **state)
+{
+	static const char *const words[] = {
+		"--twinos-s", "--twinos-st --twinos-id=2", "--twinos-k", "--twinos-kil",
+		"--twinos-m --twinos-cpus=1", "-d --twinos-s", "--twinos-c=1 --twinos -l b",
+		"--twinos --twinos-en direct -l b",
+	};
+	char output[16384];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		refused(words[i], "is not written in full");
+	assert_int_equal(run("--twinos-i=2 -e", output, sizeof(output)), 1);
+	assert_non_null(strstr(output, "ambiguous"));
+}
+
 /* What upstream says is not ours. */
 static void without_twinos(void **state)
 {
-	char output[16384];
+	char output[16384], line[64];
 
 	(void)state;
 	assert_int_equal(run("--version", output, sizeof(output)), 0);
 	assert_int_equal(strncmp(output, "kexec-tools ", 12), 0);
+	snprintf(line, sizeof(line), " with TwinOS, ABI version %d\n", TWINOS_ABI_VERSION);
+	assert_non_null(strstr(output, line));
 	assert_int_not_equal(run("-c -l /nonexistent-kernel", output, sizeof(output)), 0);
 	assert_null(strstr(output, "TwinOS"));
 	assert_int_not_equal(run("--mem-min=rubbish -c -l b", output, sizeof(output)), 0);
@@ -195,7 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepted_options), cmocka_unit_test(values),
 		cmocka_unit_test(exclusions), cmocka_unit_test(usage),
-		cmocka_unit_test(without_twinos),
+		cmocka_unit_test(abbreviations), cmocka_unit_test(without_twinos),
 	};
 
 	return cmocka_run_group_tests_name("command", tests, there, NULL);
