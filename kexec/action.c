@@ -27,7 +27,7 @@ static int check_shared_cpu(const struct os_list *list)
 }
 
 /**
- * prepare_launch() - kexec -e
+ * prepare_launch() - kexec --twinos -e
  * @id: what the user said, 0 for the only one that is loaded
  * @os: which it is
  */

@@ -480,7 +480,7 @@ bool twinos_present(void)
 	return twinos_leading(&roots);
 }
 
-/** twinos_exec() - kexec -e; returns the exit status once the running OS has control again */
+/** twinos_exec() - kexec -e for us; returns the exit status once the running OS has control again */
 int twinos_exec(void)
 {
 	return report(change(&(struct command){ .action = ACTION_EXEC }));
