@@ -116,7 +116,8 @@ int read_os_file(const struct roots *roots, uint32_t id, const char *name, char 
 	/* One that goes while it is read says ENODEV. */
 	if (!err || err == -ENOENT || err == -ENODEV)
 		return err ? -ENOENT : 0;
-	return refuse(EIO, "%s cannot be read: %s", path, strerror(-err));
+	return refuse(EIO, "%s cannot be read: %s%s", path, strerror(-err),
+		      err == -EACCES ? "; be root" : "");
 }
 
 /** read_os() - one of them; -ENOENT without a refusal if there is none of that number */
