@@ -205,6 +205,19 @@ void twinos_lapic_self_ipi(int vector)
 	twinos_lapic_write(APIC_ICR, APIC_DEST_SELF | APIC_DM_FIXED | vector);
 }
 
+/** twinos_lapic_send_nmi() - to this CPU, whose APIC ID is @apic_id. Interrupts off. */
+void twinos_lapic_send_nmi(u32 apic_id)
+{
+	if (x2apic_on) {
+		native_wrmsr(APIC_BASE_MSR + (APIC_ICR >> 4), APIC_DM_NMI, apic_id);
+		return;
+	}
+	while (twinos_lapic_read(APIC_ICR) & APIC_ICR_BUSY)
+		cpu_relax();
+	twinos_lapic_write(APIC_ICR2, SET_XAPIC_DEST_FIELD(apic_id));
+	twinos_lapic_write(APIC_ICR, APIC_DM_NMI);
+}
+
 /**
  * twinos_lapic_drain() - end what is in service on this CPU
  *

@@ -214,8 +214,9 @@ static __always_inline void load_tables(void)
 }
 
 /*
- * What the transit code has met. It has left NMIs blocked, as an IRET there would
- * have let in the next one, and the handler's own IRET unblocks them.
+ * What the transit code, or the other OS, has met. NMIs may be blocked: an IRET in the
+ * transit code would have let in the next one, and an OS can end in a handler of
+ * one. An NMI is sent anew, so that it comes as the CPU lets NMIs in.
  */
 static noinline void raise_noted(struct twinos_shared *shared)
 {
@@ -225,9 +226,8 @@ static noinline void raise_noted(struct twinos_shared *shared)
 	if (noted & TWINOS_NOTED_MCE)
 		asm volatile("int %0" : : "i" (X86_TRAP_MC));
 	if (noted & TWINOS_NOTED_NMI)
-		asm volatile("int %0" : : "i" (X86_TRAP_NMI));
-	else
-		iret_to_self();
+		twinos_lapic_send_nmi(shared->leading_apic_id);
+	iret_to_self();
 }
 
 /*

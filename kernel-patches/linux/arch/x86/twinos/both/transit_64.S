@@ -260,7 +260,7 @@ SYM_DATA_START(twinos_start_start)
  * twinos_write_transit() fills in what depends on the address.
  */
 	.balign 16
-twinos_transit_gdt:
+SYM_DATA_START(twinos_transit_gdt)
 	.quad	0
 	.quad	0
 	.quad	0x00af9b000000ffff	/* __KERNEL_CS */

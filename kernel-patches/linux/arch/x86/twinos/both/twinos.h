@@ -82,6 +82,7 @@ void twinos_find_lapic(void);
 u32 twinos_lapic_read(u32 reg);
 void twinos_lapic_write(u32 reg, u32 value);
 void twinos_lapic_self_ipi(int vector);
+void twinos_lapic_send_nmi(u32 apic_id);
 void twinos_lapic_drain(void);
 
 /* lock.c */

@@ -20,7 +20,7 @@ void twinos_pci_set_share(const struct twinos_share *share);
 void twinos_guard_early(void);
 
 /* moved.c */
-void twinos_answer_doorbell(void);
+void twinos_answer_request(void);
 void twinos_boot_done(void);
 void twinos_moved(void);
 

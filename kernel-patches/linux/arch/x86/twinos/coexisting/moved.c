@@ -132,11 +132,11 @@ void twinos_boot_done(void)
 }
 
 /**
- * twinos_answer_doorbell() - X86_PLATFORM_IPI_VECTOR in a coexisting OS
+ * twinos_answer_request() - X86_PLATFORM_IPI_VECTOR in a coexisting OS
  *
  * Hard interrupt context, after EOI.
  */
-void twinos_answer_doorbell(void)
+void twinos_answer_request(void)
 {
 	u32 *request = &twinos_shared()->request;
 

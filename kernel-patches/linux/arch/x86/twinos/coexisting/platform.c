@@ -237,7 +237,7 @@ static void no_vector(unsigned int vector)
 }
 
 static const struct twinos_role coexisting = {
-	.doorbell	= twinos_answer_doorbell,
+	.doorbell	= twinos_answer_request,
 	.stray_vector	= no_vector,
 	.moved		= twinos_moved,
 };
