@@ -18,10 +18,6 @@ static void __used common(void)
 	OFFSET(TRANSIT_rsp, twinos_transit, rsp);
 	BLANK();
 	OFFSET(SHARED_state, twinos_shared, state);
-	OFFSET(SHARED_abandon, twinos_shared, abandon_va);
-	OFFSET(SHARED_guard, twinos_shared, guard_tsc);
-	OFFSET(SHARED_resumed, twinos_shared, side[TWINOS_COEXISTING].resumed_tsc);
-	DEFINE(SHARED_HUNG, TWINOS_HUNG);
 	OFFSET(SHARED_leading, twinos_shared, side[TWINOS_LEADING].transit);
 	OFFSET(SHARED_coexisting, twinos_shared, side[TWINOS_COEXISTING].transit);
 	OFFSET(SHARED_leading_apic, twinos_shared, leading_apic_id);

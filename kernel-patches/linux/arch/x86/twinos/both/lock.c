@@ -59,6 +59,17 @@ void twinos_unlock(enum twinos_lock lock)
 	smp_store_release(&twinos_common->lock[lock], 0);
 }
 
+/** twinos_holds_lock() - may somebody wait for what this CPU was interrupted in? */
+bool twinos_holds_lock(void)
+{
+	int i;
+
+	for (i = 0; i < TWINOS_NR_LOCKS; i++)
+		if (READ_ONCE(twinos_common->lock[i]) == my_number())
+			return true;
+	return false;
+}
+
 /** twinos_break_locks() - free what an OS holds whose CPUs have been stopped */
 void twinos_break_locks(u32 id)
 {

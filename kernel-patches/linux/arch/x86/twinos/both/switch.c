@@ -368,6 +368,16 @@ void twinos_switch_cpu_state(void)
 	leave(twinos_transit_va);
 }
 
+/**
+ * twinos_park_cpu_state() - coexisting OS: leave this CPU, to be moved
+ *
+ * As twinos_switch_cpu_state(), but this CPU then waits for an INIT.
+ */
+void twinos_park_cpu_state(void)
+{
+	leave(twinos_shared()->park_va);
+}
+
 /* Covers AMX tiles (Intel SDM 1, 13.5); checked against CPUID before use. */
 #define XSAVE_AREA_SIZE		SZ_16K
 
@@ -424,13 +434,14 @@ static u64 neutral(unsigned int n, u64 value)
 }
 
 /**
- * twinos_switch_over_task() - the same over whatever runs
+ * twinos_over_task() - the same over whatever runs
+ * @switch_state: one of the two above
  *
- * Interrupts off, any context but NMI, nothing in service: where the scheduler
- * cannot clear the CPU first, because it does not exist yet or something has kept
- * it from that for too long. Puts away what it would have.
+ * Interrupts off, any context, nothing in service: where the scheduler cannot clear
+ * the CPU first, because it does not exist yet or something has kept it from that for
+ * too long. Puts away what it would have.
  */
-void twinos_switch_over_task(void)
+void twinos_over_task(void (*switch_state)(void))
 {
 	struct fpu *owner = this_cpu_read(fpu_fpregs_owner_ctx);
 	int i;
@@ -455,7 +466,7 @@ void twinos_switch_over_task(void)
 		}
 	save_extended_state();
 
-	twinos_switch_cpu_state();
+	switch_state();
 
 	load_extended_state();
 	this_cpu_write(fpu_fpregs_owner_ctx, owner);
@@ -469,16 +480,6 @@ void twinos_switch_over_task(void)
 	asm_load_gs_index(task_state.gs);
 	write_msr(MSR_FS_BASE, task_state.fs_base);
 	write_msr(MSR_KERNEL_GS_BASE, task_state.user_gs_base);
-}
-
-/**
- * twinos_park_cpu_state() - coexisting OS: leave this CPU, to be moved
- *
- * As twinos_switch_cpu_state(), but this CPU then waits for an INIT.
- */
-void twinos_park_cpu_state(void)
-{
-	leave(twinos_shared()->park_va);
 }
 
 /**

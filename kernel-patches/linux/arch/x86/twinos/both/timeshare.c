@@ -47,6 +47,7 @@ static bool halted;		/* since resumed_tsc, both OSes idle */
 static u64 wanted_tsc;		/* since when the CPU is to be given away; 0: it is not */
 static u64 stolen_tsc;		/* time away that was wanted here, all of it */
 static u64 put_off_max;		/* longest from "wanted" until the CPU was given away */
+static bool switching;		/* between the decision and the account of a switch */
 static u64 over_task;		/* times it was taken from something that held it */
 
 static const struct twinos_role *role;
@@ -239,21 +240,32 @@ static void end_sharing(void)
 	twinos_lapic_self_ipi(X86_PLATFORM_IPI_VECTOR);
 }
 
+enum how {
+	IDLE,		/* this OS has nothing to do */
+	BUSY,		/* over a kernel thread */
+	OVER_TASK,	/* over whatever runs */
+};
+
 /*
- * Give the CPU to the other OS, by @switch_state; returns when it is back.
- * Interrupts off. @idle: this OS has nothing to do. RCU need not watch.
+ * Give the CPU to the other OS; returns when it is back. Interrupts off. RCU need not
+ * watch.
  */
-static void switch_os(void (*switch_state)(void), bool idle)
+static void switch_os(enum how how)
 {
 	struct twinos_side *me = twinos_me();
 	struct twinos_side *other = twinos_other();
+	bool idle = how == IDLE;
 	u64 left = rdtsc(), now;
 	u32 irr;
 
+	WRITE_ONCE(switching, true);
 	note_departure(me, left, idle);
 	irr = twinos_pending_system();
 
-	switch_state();
+	if (how == OVER_TASK)
+		twinos_over_task(twinos_switch_cpu_state);
+	else
+		twinos_switch_cpu_state();
 
 	now = rdtsc();
 	me->resumed_tsc = now;
@@ -264,6 +276,7 @@ static void switch_os(void (*switch_state)(void), bool idle)
 	if (unlikely(twinos_dedicated())) {
 		role->moved();
 		twinos_continue_alone();
+		WRITE_ONCE(switching, false);
 		return;
 	}
 	if (unlikely(me->held || !other_alive())) {
@@ -276,6 +289,7 @@ static void switch_os(void (*switch_state)(void), bool idle)
 	else
 		end_sharing();
 	note_absence(me, left, now, idle);
+	WRITE_ONCE(switching, false);
 }
 
 static u64 to_ns(u64 ticks)
@@ -346,7 +360,7 @@ static void consider(u64 now)
 	}
 	if (unlikely(!giver || now - wanted_tsc >= patience())) {
 		over_task++;
-		switch_os(twinos_switch_over_task, false);
+		switch_os(OVER_TASK);
 		return;
 	}
 	twinos_timer_set_turn(wanted_tsc + patience());
@@ -357,7 +371,7 @@ static void switch_in_thread(void)
 {
 	current->flags |= PF_IDLE;
 	ct_idle_enter();
-	switch_os(twinos_switch_cpu_state, false);
+	switch_os(BUSY);
 	ct_idle_exit();
 	current->flags &= ~PF_IDLE;
 	account_stolen_time();
@@ -402,7 +416,7 @@ bool __cpuidle twinos_idle(void)
 	now = rdtsc();
 	charge(twinos_me(), now);
 	if (other_wants_cpu(twinos_other(), now)) {
-		switch_os(twinos_switch_cpu_state, true);
+		switch_os(IDLE);
 	} else {
 		/* Both idle: wake up for whoever has the earlier event. */
 		set_turn(now);
@@ -591,32 +605,32 @@ u64 twinos_put_off(u64 *times)
 /**
  * twinos_yield_early() - let the leading OS run while this kernel boots
  *
- * Called by the coexisting kernel from many places of its early boot, where
- * no interrupt can take the CPU from it yet.
+ * In an NMI, as long as no interrupt can take the CPU from this coexisting kernel.
+ * Not from an OS switch that is under way, nor with a lock that the leading OS may
+ * want. Returns false if that was not wanted or possible.
  */
-void twinos_yield_early(void)
+bool twinos_yield_early(void)
 {
-	unsigned long flags;
-	u64 now = rdtsc();
-
-	if (!timesharing || !twinos_coexisting() || twinos_timer_owned() ||
-	    now - twinos_me()->resumed_tsc < early_budget)
-		return;
-	local_irq_save(flags);
-	switch_os(twinos_switch_over_task, false);
-	local_irq_restore(flags);
+	if (!timesharing || twinos_timer_owned() || READ_ONCE(switching) ||
+	    twinos_holds_lock() || rdtsc() - twinos_me()->resumed_tsc < early_budget)
+		return false;
+	switch_os(OVER_TASK);
+	return true;
 }
 
 /**
  * twinos_timeshare_early() - the coexisting OS begins to keep the accounts
  *
- * Called once by the coexisting kernel, as early as the shared area is mapped.
+ * Called once by the coexisting kernel, as early as it can answer NMIs: the leading
+ * OS has control again, and lets them come. Interrupts off.
  */
 void __init twinos_timeshare_early(void)
 {
 	early_budget = twinos_shared()->tsc_khz / 2;	/* half a millisecond */
 	twinos_me()->resumed_tsc = rdtsc();
 	timesharing = !twinos_dedicated();
+	if (timesharing)
+		switch_os(OVER_TASK);
 }
 
 /* ---- foreign interrupts ---- */

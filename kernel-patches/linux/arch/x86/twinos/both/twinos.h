@@ -88,6 +88,7 @@ void twinos_lapic_drain(void);
 /* lock.c */
 void twinos_lock(enum twinos_lock lock);
 void twinos_unlock(enum twinos_lock lock);
+bool twinos_holds_lock(void);
 void twinos_break_locks(u32 id);
 void twinos_alone(void);
 
@@ -107,8 +108,8 @@ static __always_inline void twinos_forget_exception(u32 which)
 
 /* switch.c, transit_64.S, refill_64.S */
 void twinos_switch_cpu_state(void);
-void twinos_switch_over_task(void);
 void twinos_park_cpu_state(void);
+void twinos_over_task(void (*switch_state)(void));
 bool twinos_state_valid(void);
 void twinos_check_result(u64 *compared, u64 *different);
 asmlinkage void twinos_refill_rsb(void);
@@ -166,7 +167,7 @@ void twinos_timeshare_end(void);
 void twinos_timeshare_resume(void);
 void twinos_continue_alone(void);
 void twinos_account(void);
-void twinos_yield_early(void);
+bool twinos_yield_early(void);
 void twinos_note_for_other(unsigned int vector);
 bool twinos_overdue(void);
 bool twinos_timesharing(void);

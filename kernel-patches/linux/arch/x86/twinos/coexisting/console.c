@@ -2,8 +2,7 @@
 /*
  * The console ring: everything that the coexisting kernel prints, kept in the
  * shared area, so that the leading OS can show the last lines of one that has
- * crashed. Each line printed is also a chance for the leading OS to run while
- * the coexisting kernel cannot be interrupted yet.
+ * crashed.
  */
 #include <linux/console.h>
 #include <linux/kernel.h>
@@ -22,7 +21,6 @@ static void ring_write(struct console *con, const char *text, unsigned int count
 		ring[head & (TWINOS_RING_SIZE - 1)] = *text++;
 	/* The reader in the other OS must find the text that head covers. */
 	smp_store_release(&shared->ring_head, head);
-	twinos_yield_early();
 }
 
 static struct console ring_console = {

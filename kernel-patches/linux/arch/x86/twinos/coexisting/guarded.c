@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A coexisting OS under the launch guard (leading/guard.c): in the NMI it looks how
+ * A coexisting OS under the launch guard (leading/guard.c). In the NMI it looks how
  * long the leading OS has been waiting for the CPU, and gives it back for good if
- * that is too long.
+ * that is too long. While it boots and no interrupt can take the CPU from it yet,
+ * the NMI does that, whatever it is doing: so no stretch of a boot keeps the leading
+ * OS waiting.
  */
 #include <linux/string.h>
 #include <asm/desc.h>
@@ -11,23 +13,38 @@
 
 #include "coexisting.h"
 
-static int guarded_nmi(unsigned int type, struct pt_regs *regs)
+/* Returns false if the NMI was for nobody here. */
+asmlinkage bool twinos_guarded(void);
+asmlinkage bool twinos_guarded(void)
 {
 	/* The NMI that stops the CPUs of the leading OS before its crash kernel starts. */
 	if (READ_ONCE(twinos_common->crashed))
 		for (;;)
 			native_halt();
 	if (!twinos_timesharing())
-		return NMI_DONE;
+		return false;
 	if (twinos_overdue()) {
 		strscpy(twinos_shared()->reason, "hung with interrupts off",
 			sizeof(twinos_shared()->reason));
 		twinos_leave_for_good(TWINOS_HUNG);
 	}
 	/* It was for the leading OS: a backtrace, a counter, the button. */
-	twinos_note_exception(TWINOS_NOTED_NMI);
-	return NMI_HANDLED;
+	if (!twinos_yield_early())
+		twinos_note_exception(TWINOS_NOTED_NMI);
+	return true;
 }
+
+static int guarded_nmi(unsigned int type, struct pt_regs *regs)
+{
+	return twinos_guarded() ? NMI_HANDLED : NMI_DONE;
+}
+
+static struct nmiaction action = {
+	.list		= LIST_HEAD_INIT(action.list),
+	.handler	= guarded_nmi,
+	.name		= "twinos",
+	.max_duration	= U64_MAX,	/* the time away is no duration */
+};
 
 asmlinkage void twinos_early_nmi(void);
 
@@ -36,7 +53,7 @@ asmlinkage void twinos_early_nmi(void);
  *
  * The kernel's own exception gates come long before its interrupts, so the
  * handler is there from the beginning. Until they are installed the NMI goes to
- * one that needs no stack but its own frame; early_fixup_exception() ignores it.
+ * one that needs no stack but that of what it interrupts.
  */
 void __init twinos_guard_early(void)
 {
@@ -46,6 +63,6 @@ void __init twinos_guard_early(void)
 	store_idt(&idt);
 	pack_gate(&nmi, GATE_INTERRUPT, (unsigned long)twinos_early_nmi, 0, 0, __KERNEL_CS);
 	memcpy((gate_desc *)idt.address + X86_TRAP_NMI, &nmi, sizeof(nmi));
-	if (register_nmi_handler(NMI_UNKNOWN, guarded_nmi, 0, "twinos"))
+	if (__register_nmi_handler(NMI_UNKNOWN, &action))
 		pr_warn("no NMI handler: if this OS hangs, the machine does\n");
 }

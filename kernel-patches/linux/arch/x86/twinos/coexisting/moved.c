@@ -101,7 +101,7 @@ static void park(void)
 	twinos_fault_at("park");
 	mdelay(1);	/* for what was on its way here, as in fixup_irqs() */
 	twinos_keep_pending();
-	twinos_park_cpu_state();
+	twinos_over_task(twinos_park_cpu_state);
 	twinos_moved();
 	if (!twinos_dedicated())
 		twinos_timeshare_resume();

@@ -26,7 +26,7 @@ static void nothing(struct irq_data *data)
 
 static int raise_again(struct irq_data *data)
 {
-	twinos_lapic_self_ipi(data->hwirq);
+	__apic_send_IPI(0, data->hwirq);
 	return 1;
 }
 

@@ -229,7 +229,6 @@ static void __init parse_smp_config(void)
 	apic_update_callback(read, shared_lapic_read);
 	apic_update_callback(send_IPI_allbutself, send_ipi_allbutself);
 	apic_update_callback(send_IPI_all, send_ipi_all);
-	twinos_yield_early();
 }
 
 static void no_vector(unsigned int vector)
@@ -250,7 +249,6 @@ static void __init init_irq(void)
 	twinos_fault_at("irq");
 	if (twinos_vectors_init())
 		panic("no interrupt descriptor for foreign vectors");
-	twinos_yield_early();
 }
 
 /*
@@ -263,19 +261,10 @@ static void serial_fixup(int port, struct uart_port *up, u32 *capabilities)
 		up->iobase = 0;
 }
 
-/* Boot stages that are only a chance for the leading OS to run. */
-
-static void __init pagetable_init(void)
-{
-	native_pagetable_init();
-	twinos_yield_early();
-}
-
 static void __init banner(void)
 {
 	pr_info("coexisting OS %u: window %#llx-%#llx\n", share.id, share.window_start,
 		share.window_start + share.window_size - 1);
-	twinos_yield_early();
 }
 
 static int __init enter_running(void)
@@ -296,26 +285,21 @@ late_initcall_sync(enter_running);
 static void __init no_firmware_tables(void)
 {
 	disable_acpi();
-	twinos_yield_early();
 }
 
 static void __init set_platform(void)
 {
-	x86_init.resources.probe_roms		= twinos_yield_early;
+	x86_init.resources.probe_roms		= x86_init_noop;
 	x86_init.resources.dmi_setup		= no_firmware_tables;
-	x86_init.mpparse.setup_ioapic_ids	= twinos_yield_early;
-	x86_init.mpparse.find_mptable		= twinos_yield_early;
-	x86_init.mpparse.early_parse_smp_cfg	= twinos_yield_early;
+	x86_init.mpparse.setup_ioapic_ids	= x86_init_noop;
+	x86_init.mpparse.find_mptable		= x86_init_noop;
+	x86_init.mpparse.early_parse_smp_cfg	= x86_init_noop;
 	x86_init.mpparse.parse_smp_cfg		= parse_smp_config;
-	x86_init.irqs.pre_vector_init		= twinos_yield_early;
+	x86_init.irqs.pre_vector_init		= x86_init_noop;
 	x86_init.irqs.intr_init			= init_irq;
 	x86_init.oem.banner			= banner;
-	x86_init.paging.pagetable_init		= pagetable_init;
 	x86_init.timers.setup_percpu_clockev	= setup_percpu_clockev;
 	x86_init.timers.timer_init		= timer_init;
-	x86_init.timers.wallclock_init		= twinos_yield_early;
-	x86_init.hyper.init_mem_mapping		= twinos_yield_early;
-	x86_init.hyper.init_after_bootmem	= twinos_yield_early;
 	x86_init.hyper.x2apic_available		= x2apic_available;
 	x86_init.pci.arch_init			= twinos_pci_arch_init;
 	x86_init.pci.init			= twinos_pci_scan;
@@ -426,7 +410,7 @@ void __init twinos_parse_setup_data(unsigned int type, unsigned long long pa_dat
 		panic("twinos: this CPU cannot be shared");
 	twinos_pci_set_share(&share);
 	set_platform();
-	twinos_timeshare_early();
 	twinos_guard_early();
+	twinos_timeshare_early();
 	twinos_console_init();
 }

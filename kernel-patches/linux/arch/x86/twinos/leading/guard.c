@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The launch guard: NMIs on the shared CPU, one a second, by which a coexisting OS
- * that hangs with interrupts off gives the CPU back (coexisting/guarded.c). They come
- * from a timer that the leading OS does not use itself, HPET channel 0 or the PIT,
- * through its IO-APIC pin; or else from another CPU of the leading OS. The guard
- * waits for the first one, so that it is known to tick.
+ * The launch guard: NMIs on the shared CPU, by which a coexisting OS gives it back
+ * (coexisting/guarded.c). One a second, for an OS that hangs with interrupts off; and
+ * one each quarter of a millisecond while an OS boots, as long as it has no interrupts.
+ * They come from a timer that the leading OS does not use itself, HPET channel 0 or
+ * the PIT, through its IO-APIC pin; or else from another CPU of the leading OS. The
+ * guard waits for the first one, so that it is known to tick.
  *
  * Out of reach, because no handler of ours is there yet: a kernel that hangs
  * before setup_arch() has read its share, and a triple fault, which resets
@@ -30,11 +31,23 @@
 
 #define TIMER_IRQ	0
 
+#define SLOW_US	USEC_PER_SEC
+#define FAST_US	250
+
 static bool armed;
 static unsigned int ticks;		/* NMIs since it was armed */
+static const struct source *source;
+static bool fast;
 static u32 saved_rte[2];
 static void __iomem *ioapic, *hpet;
 static unsigned int pin;
+
+struct source {
+	const char *name;
+	bool (*start)(void);
+	void (*set_period)(unsigned int us);	/* any context; 0: none for now */
+	void (*stop)(void);
+};
 
 /* Claims only what nobody else has: perf and the watchdog come first. */
 static int guard_nmi(unsigned int type, struct pt_regs *regs)
@@ -42,6 +55,10 @@ static int guard_nmi(unsigned int type, struct pt_regs *regs)
 	if (!armed)
 		return NMI_DONE;
 	WRITE_ONCE(ticks, ticks + 1);
+	if (fast && READ_ONCE(twinos_shared()->state) != TWINOS_STARTING) {
+		fast = false;
+		source->set_period(SLOW_US);
+	}
 	return NMI_HANDLED;
 }
 
@@ -66,11 +83,22 @@ static int write_rte(void *rte)
 	return 0;
 }
 
-/* @us: period in microseconds, one second or what there is of it. */
+static void pause_timer(void)
+{
+	if (hpet)
+		writel(readl(hpet + HPET_Tn_CFG(0)) & ~(HPET_TN_ENABLE | HPET_TN_PERIODIC),
+		       hpet + HPET_Tn_CFG(0));
+	else
+		clockevent_i8253_disable();
+}
+
 static void set_timer(unsigned int us)
 {
 	u32 config, period;
 
+	pause_timer();
+	if (!us)
+		return;
 	if (!hpet) {
 		/* Mode 2; 55 ms is the longest period there is. */
 		period = min_t(u64, (u64)PIT_TICK_RATE * us / USEC_PER_SEC, 0x10000);
@@ -93,11 +121,7 @@ static void stop_timer(void)
 	u32 old[2] = { saved_rte[0], saved_rte[1] };
 
 	stop_machine(write_rte, old, NULL);
-	if (hpet)
-		writel(readl(hpet + HPET_Tn_CFG(0)) & ~(HPET_TN_ENABLE | HPET_TN_PERIODIC),
-		       hpet + HPET_Tn_CFG(0));
-	else
-		clockevent_i8253_disable();
+	pause_timer();
 	iounmap(ioapic);
 	if (hpet)
 		iounmap(hpet);
@@ -121,22 +145,30 @@ static bool start_timer(void)
 		return false;
 	if (is_hpet_enabled())
 		hpet = ioremap(hpet_address, PAGE_SIZE);
-	if (!twinos_fault_guard())
-		set_timer(1000);
 	stop_machine(write_rte, nmi, NULL);
+	if (!twinos_fault_guard())
+		set_timer(FAST_US);
 	return true;
 }
 
 /* ---- another CPU of this OS ---- */
 
 static struct hrtimer ipi_timer;
+static unsigned int ipi_period;		/* microseconds, 0: none for now */
 
 static enum hrtimer_restart send_nmi(struct hrtimer *timer)
 {
-	if (smp_processor_id() != TWINOS_SHARED_CPU)
+	unsigned int us = READ_ONCE(ipi_period);
+
+	if (us && smp_processor_id() != TWINOS_SHARED_CPU)
 		__apic_send_IPI(TWINOS_SHARED_CPU, NMI_VECTOR);
-	hrtimer_forward_now(timer, ms_to_ktime(MSEC_PER_SEC));
+	hrtimer_forward_now(timer, ns_to_ktime((us ?: 1000) * NSEC_PER_USEC));
 	return HRTIMER_RESTART;
+}
+
+static void set_ipi_period(unsigned int us)
+{
+	WRITE_ONCE(ipi_period, us);
 }
 
 static void start_ipis_here(void *unused)
@@ -152,6 +184,7 @@ static bool start_ipis(void)
 		return false;
 	hrtimer_init(&ipi_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
 	ipi_timer.function = send_nmi;
+	ipi_period = FAST_US;
 	return !smp_call_function_single(cpu, start_ipis_here, NULL, true);
 }
 
@@ -162,18 +195,11 @@ static void stop_ipis(void)
 
 /* ---- */
 
-static const struct source {
-	const char *name;
-	bool (*start)(void);
-	void (*stop)(void);
-} sources[] = {
-	{ "a timer", start_timer, stop_timer },
-	{ "another CPU", start_ipis, stop_ipis },
+static const struct source sources[] = {
+	{ "a timer", start_timer, set_timer, stop_timer },
+	{ "another CPU", start_ipis, set_ipi_period, stop_ipis },
 };
 
-static const struct source *source;
-
-/* The first tick comes after a millisecond. */
 static bool ticking(void)
 {
 	unsigned int tries;
@@ -184,9 +210,11 @@ static bool ticking(void)
 }
 
 /**
- * twinos_guard_arm() - leading OS: begin to guard a launch
+ * twinos_guard_arm() - leading OS: prepare to guard a launch
  *
- * Process context, on the shared CPU. Says so where nothing is there to do it.
+ * Process context, on the shared CPU. Says so where nothing is there to do it. A
+ * kernel that has just been entered has no handler for an NMI, so none comes before
+ * twinos_guard_start().
  */
 void twinos_guard_arm(void)
 {
@@ -195,22 +223,31 @@ void twinos_guard_arm(void)
 	if (armed || register_nmi_handler(NMI_UNKNOWN, guard_nmi, 0, "twinos"))
 		return;
 	armed = true;
+	fast = false;
 	ticks = 0;
 	for (i = 0; i < ARRAY_SIZE(sources); i++) {
-		if (!sources[i].start())
+		source = &sources[i];
+		if (!source->start())
 			continue;
 		if (ticking()) {
-			source = &sources[i];
-			if (source->start == start_timer)
-				set_timer(USEC_PER_SEC);
+			source->set_period(0);
 			return;
 		}
-		pr_warn("the launch guard cannot use %s: no NMI comes\n", sources[i].name);
-		sources[i].stop();
+		pr_warn("the launch guard cannot use %s: no NMI comes\n", source->name);
+		source->stop();
 	}
 	pr_warn("nothing guards the launch: a coexisting OS that hangs keeps the CPU\n");
 	armed = false;
 	unregister_nmi_handler(NMI_UNKNOWN, "twinos");
+}
+
+/** twinos_guard_start() - leading OS: the other OS answers NMIs. On the shared CPU. */
+void twinos_guard_start(void)
+{
+	if (!armed)
+		return;
+	fast = READ_ONCE(twinos_shared()->state) == TWINOS_STARTING;
+	source->set_period(fast ? FAST_US : SLOW_US);
 }
 
 /** twinos_guard_disarm() - leading OS: put the timer and its pin back. Process context. */

@@ -86,6 +86,7 @@ static long launch_here(void *data)
 	os->shared->enter_tsc = rdtsc();
 	twinos_first_switch();
 	os->shared->first_return_tsc = rdtsc();
+	twinos_guard_start();
 	local_irq_enable();
 	return 0;
 }

@@ -71,6 +71,7 @@ void twinos_mask_pins(struct twinos_os *os);
 
 /* guard.c */
 void twinos_guard_arm(void);
+void twinos_guard_start(void);
 void twinos_guard_disarm(void);
 
 /* ipi.c */

@@ -129,6 +129,7 @@ static long share_here(void *data)
 	os->shared->side[TWINOS_LEADING].vrun = 0;
 	os->shared->side[TWINOS_COEXISTING].vrun = 0;
 	local_irq_disable();
+	twinos_guard_start();
 	twinos_first_switch();
 	local_irq_enable();
 	return 0;
