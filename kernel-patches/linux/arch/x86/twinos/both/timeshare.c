@@ -56,6 +56,9 @@ static struct task_struct *giver;
 /* A foreign interrupt buys its owner this part of a slice, half a ms at most. */
 #define GRACE_SHIFT	6
 
+/* CPU time that a kernel may take to boot until it has interrupts, in guard_tsc. */
+#define BOOT_LIMIT	8
+
 /* What another CPU of the leading OS waits for. */
 #define URGENT_VECTORS	(BIT_ULL(CALL_FUNCTION_VECTOR - 192) | \
 			 BIT_ULL(CALL_FUNCTION_SINGLE_VECTOR - 192))
@@ -466,7 +469,12 @@ bool twinos_overdue(void)
 	u64 since = twinos_me()->resumed_tsc;
 	u64 now = rdtsc();
 
-	if (!timesharing || !other_wants_cpu(other, now))
+	if (!timesharing)
+		return false;
+	/* It gives the CPU back in NMIs, but has no interrupts yet after so long. */
+	if (!twinos_timer_owned() && twinos_me()->run_tsc > BOOT_LIMIT * shared->guard_tsc)
+		return true;
+	if (!other_wants_cpu(other, now))
 		return false;
 	if (other->idle && other->wake_tsc != U64_MAX)
 		since = max(since, other->wake_tsc);
