@@ -106,6 +106,11 @@ static __always_inline void twinos_forget_exception(u32 which)
 	asm volatile("andl %1, %0" : "+m" (twinos_shared()->noted) : "r" (~which));
 }
 
+/* pci.c */
+struct pci_raw_ops;
+extern const struct pci_raw_ops twinos_pci_ops;
+void twinos_pci_divert(const struct pci_raw_ops *ops);
+
 /* switch.c, transit_64.S, refill_64.S */
 void twinos_switch_cpu_state(void);
 void twinos_park_cpu_state(void);

@@ -114,15 +114,21 @@ static void stop_running(struct twinos_os *os, const char *reason)
 	local_irq_restore(flags);
 }
 
-/* Somebody has rung: deal with every OS that has ended. */
+/* Somebody has rung: deal with every OS that has ended, or is to. */
 static void answer_doorbell(struct work_struct *work)
 {
 	struct twinos_os *os;
 
 	mutex_lock(&twinos_mutex);
-	list_for_each_entry(os, &twinos_oses, list)
+	list_for_each_entry(os, &twinos_oses, list) {
+		if (os->running && twinos_pci_lost(os->id)) {
+			stop_running(os, "lost a PCI function");
+			os->give_back = true;
+		}
 		if (os->running && twinos_get_state(os) > TWINOS_RUNNING)
 			twinos_end(os);
+	}
+	twinos_pci_losses_handled();
 	mutex_unlock(&twinos_mutex);
 }
 
@@ -175,7 +181,7 @@ static int leading_sleeps(struct notifier_block *nb, unsigned long event, void *
 		return NOTIFY_DONE;
 	mutex_lock(&twinos_mutex);
 	list_for_each_entry(os, &twinos_oses, list)
-		if (os->running || os->nr_pins || twinos_pci_has(os->id)) {
+		if (os->running || os->nr_pins || twinos_pci_count(os->id)) {
 			pr_err("coexisting OS %u %s; %s it before this one sleeps\n", os->id,
 			       os->running ? "is running" : "has devices",
 			       os->running ? "stop" : "unload");

@@ -59,7 +59,9 @@ size_t twinos_ring_read(const struct twinos_shared *shared, char *buf, loff_t po
 
 /* pci.c */
 int twinos_pci_take(const struct twinos_share *share);
-bool twinos_pci_has(u32 owner);
+unsigned int twinos_pci_count(u32 owner);
+bool twinos_pci_lost(u32 owner);
+void twinos_pci_losses_handled(void);
 void twinos_pci_give_back(u32 owner);
 void twinos_pci_quiesce(u32 owner);
 

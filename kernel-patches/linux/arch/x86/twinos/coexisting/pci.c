@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A coexisting OS finds the PCI functions of its share and no others: the rest
+ * of configuration space reads as empty slots. Bridges and reset are the
+ * leading OS's.
+ */
+#include <linux/init.h>
+#include <linux/pci.h>
+#include <asm/pci_x86.h>
+
+#include "coexisting.h"
+
+static struct twinos_pci functions[TWINOS_MAX_PCI] __ro_after_init;
+static unsigned int nr_functions __ro_after_init;
+
+static bool visible(unsigned int domain, unsigned int bus, unsigned int devfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_functions; i++)
+		if (functions[i].domain == domain && functions[i].bus == bus &&
+		    functions[i].devfn == devfn)
+			return true;
+	return false;
+}
+
+static int filtered_read(unsigned int domain, unsigned int bus, unsigned int devfn,
+			 int reg, int len, u32 *val)
+{
+	if (visible(domain, bus, devfn))
+		return twinos_pci_ops.read(domain, bus, devfn, reg, len, val);
+	*val = U32_MAX;
+	return 0;
+}
+
+static int filtered_write(unsigned int domain, unsigned int bus, unsigned int devfn,
+			  int reg, int len, u32 val)
+{
+	return visible(domain, bus, devfn) ?
+	       twinos_pci_ops.write(domain, bus, devfn, reg, len, val) : 0;
+}
+
+static const struct pci_raw_ops filtered_ops = {
+	.read	= filtered_read,
+	.write	= filtered_write,
+};
+
+/** twinos_pci_set_share() - what this OS may see */
+void __init twinos_pci_set_share(const struct twinos_share *share)
+{
+	nr_functions = share->nr_pci;
+	memcpy(functions, share->pci, sizeof(functions));
+}
+
+static int no_intx(struct pci_dev *pdev)
+{
+	return 0;
+}
+
+/**
+ * twinos_pci_arch_init() - x86_init.pci.arch_init
+ *
+ * Configuration space as the leading OS reaches it, through the filter. Each
+ * bus that has a function of the share is scanned as a root bus: the bridges
+ * above belong to the leading OS, which has programmed them.
+ */
+int __init twinos_pci_arch_init(void)
+{
+	const struct twinos_shared *shared = twinos_shared();
+
+	pci_direct_init(1);
+#ifdef CONFIG_PCI_MMCONFIG
+	if (shared->mmconfig_addr) {
+		unsigned int i;
+		u8 first = U8_MAX, last = 0;
+
+		/* Only the buses of the share: each takes a megabyte to map. */
+		for (i = 0; i < nr_functions; i++) {
+			first = min(first, functions[i].bus);
+			last = max(last, functions[i].bus);
+		}
+		first = max_t(u8, first, shared->mmconfig_buses & 0xff);
+		last = min_t(u8, last, shared->mmconfig_buses >> 8);
+		if (first <= last) {
+			pci_mmconfig_add(shared->mmconfig_segment, first, last,
+					 shared->mmconfig_addr);
+			pci_mmcfg_arch_init();
+		}
+	}
+#endif
+	twinos_pci_divert(&filtered_ops);
+	pcibios_enable_irq = no_intx;
+	return 0;
+}
+
+/** twinos_pci_scan() - x86_init.pci.init, a subsys_initcall, when buses can be scanned */
+int __init twinos_pci_scan(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_functions; i++)
+		if (!pci_find_bus(functions[i].domain, functions[i].bus))
+			pcibios_scan_root(functions[i].bus);
+	return 0;
+}
