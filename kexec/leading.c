@@ -148,6 +148,9 @@ int refuse_reboot(unsigned int command, uint32_t id, int error)
 	case ENODEV:
 		return refuse(ENODEV, "the running kernel cannot give away or share a CPU that coexisting OS %u needs; see dmesg and /sys/devices/system/cpu/online",
 			      id);
+	case ENXIO:
+		return refuse(ENXIO, "a PCI function of coexisting OS %u was unplugged or removed since it was loaded; put it back (echo 1 >/sys/bus/pci/rescan), then load it again",
+			      id);
 	case ECANCELED:
 		return refuse(ECANCELED, "a CPU could not be taken offline, and all that was taken is given back; see dmesg for which one, and free it or choose another");
 	case ETIMEDOUT:

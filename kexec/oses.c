@@ -66,17 +66,6 @@ const struct os *pci_owner(const struct os_list *list, const struct twinos_pci *
 	return NULL;
 }
 
-/** pci_held() - does any OS have it, perhaps one that has ended? Then it is not in sysfs. */
-bool pci_held(const struct os_list *list, const struct twinos_pci *pci)
-{
-	unsigned int i;
-
-	for (i = 0; i < list->nr; i++)
-		if (has_pci(&list->os[i], pci))
-			return true;
-	return false;
-}
-
 const struct os *irq_owner(const struct os_list *list, uint32_t irq, uint32_t id)
 {
 	const struct os *os;

@@ -57,7 +57,6 @@ uint32_t free_id(const struct os_list *list);
 const struct os *next_claim(const struct os_list *list, const struct os *os, uint32_t id);
 const struct os *cpu_owner(const struct os_list *list, uint32_t cpu, uint32_t id);
 const struct os *pci_owner(const struct os_list *list, const struct twinos_pci *pci, uint32_t id);
-bool pci_held(const struct os_list *list, const struct twinos_pci *pci);
 const struct os *irq_owner(const struct os_list *list, uint32_t irq, uint32_t id);
 const struct os *memory_owner(const struct os_list *list, const struct range *r, uint32_t id,
 			      const struct range **which);

@@ -4,6 +4,7 @@
  * reboot(2) directly, past kexec's own checks. First a correct image must load
  * (or every refusal would mean nothing); then each wrong one must be refused
  * with the correct image still there; last it is unloaded. Nothing is launched.
+ * With a PCI function: only, does the kernel find that in use?
  */
 #include "guest.h"
 
@@ -228,13 +229,34 @@ static void without_privilege(void)
 		failed("an unprivileged process made the state '%s'", state());
 }
 
+/* Says whether it is in use; an image with it does not stay loaded. */
+static void one_function(const char *name)
+{
+	unsigned int bus, device, function;
+	struct image image;
+	int error;
+
+	if (sscanf(name, "%x:%x.%u", &bus, &device, &function) != 3)
+		usage("WINDOW_START WINDOW_LAST_BYTE [BUS:DEVICE.FUNCTION]");
+	correct(&image);
+	image.node->share.nr_pci = 1;
+	image.node->share.pci[0] = (struct twinos_pci){ 0, bus, device << 3 | function };
+	error = load(&image);
+	if (error == EBUSY)
+		ok("PCI function %s is in use", name);
+	error = error ? error : control(TWINOS_REBOOT_UNLOAD);
+	if (error)
+		failed("PCI function %s: %s", name, strerror(error));
+	ok("PCI function %s is free", name);
+}
+
 int main(int argc, char **argv)
 {
 	struct image image;
 	int error;
 
-	if (argc != 3)
-		usage("WINDOW_START WINDOW_LAST_BYTE");
+	if (argc != 3 && argc != 4)
+		usage("WINDOW_START WINDOW_LAST_BYTE [BUS:DEVICE.FUNCTION]");
 	window_start = number(argv[1]);
 	window_end = number(argv[2]);
 	if (window_end < window_start + TWINOS_SHARED_SIZE + 0x1000000)
@@ -247,6 +269,8 @@ int main(int argc, char **argv)
 
 	if (strcmp(state(), "empty"))
 		failed("state is '%s' at the start, not empty", state());
+	if (argc == 4)
+		one_function(argv[3]);
 	error = control(TWINOS_REBOOT_LAUNCH);
 	if (error != ENOENT)
 		failed("a launch with nothing loaded: %s", strerror(error));

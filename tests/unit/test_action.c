@@ -364,7 +364,7 @@ static void answers(void **state)
 	};
 	static const char *const verbs[] = { "launch", "unload", "stop", "kill", "move" };
 	static const int errors[] = {
-		ENOENT, ESRCH, EBUSY, EPERM, ENODEV, ECANCELED, ETIMEDOUT, EOPNOTSUPP, EINVAL,
+		ENOENT, ESRCH, EBUSY, EPERM, ENODEV, ENXIO, ECANCELED, ETIMEDOUT, EOPNOTSUPP, EINVAL,
 		EIO, ENOMEM,
 	};
 	unsigned int i, j;

@@ -316,7 +316,7 @@ static int launch(struct twinos_os *os, u64 now)
 		return -ENOENT;
 	if (twinos_pci_count(os->id) < os->share.nr_pci) {
 		pr_err("coexisting OS %u has lost a PCI function; load it again\n", os->id);
-		return -ENODEV;
+		return -ENXIO;
 	}
 	return twinos_launch(os, now);
 }

@@ -222,10 +222,9 @@ static int claim_hidden(struct xarray *claims, struct gendisk *path)
 {
 	char name[DISK_NAME_LEN];
 	struct device *disk;
-	int subsystem, nr;
-	int err;
+	int subsystem, controller, nr, err;
 
-	if (sscanf(path->disk_name, "nvme%dc%*dn%d", &subsystem, &nr) != 2)
+	if (sscanf(path->disk_name, "nvme%dc%dn%d", &subsystem, &controller, &nr) != 3)
 		return -EBUSY;
 	snprintf(name, sizeof(name), "nvme%dn%d", subsystem, nr);
 	disk = class_find_device_by_name(&block_class, name);
