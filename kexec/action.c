@@ -5,9 +5,11 @@
  * what can be known before the system call; twinos.c makes the call.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "twinos.h"
 
 #define LOADED STATE(TWINOS_LOADED)
@@ -200,21 +202,25 @@ int check_back(const struct roots *roots, const struct os *os)
  * wait_for_end() - until an OS that was asked to shut down has done it
  * @os: as it was before, so that its CPUs are known
  * @limit: seconds
+ * @door: /dev/twinos, which tells when a state has changed
  * @progress: where to say that it takes its time
  * @patience: seconds until it says so first; then every ten seconds
  */
 int wait_for_end(const struct roots *roots, const struct os *os, unsigned int limit,
-		 FILE *progress, unsigned int patience)
+		 int door, FILE *progress, unsigned int patience)
 {
-	const struct timespec pause = { .tv_nsec = 50000000 };
+	struct pollfd news = { .fd = door, .events = POLLIN };
 	const double start = seconds_now();
 	double spent, say = patience;
+	uint64_t changes;
 	struct os_list list;
 	const struct os *now;
 	int err;
 
 	for (;;) {
 		spent = seconds_now() - start;
+		if (news.revents & POLLIN && read(door, &changes, sizeof(changes)) < 0)
+			return refuse(errno, "/dev/twinos cannot be read: %s", strerror(errno));
 		err = read_oses(roots, &list);
 		if (err)
 			return err;
@@ -230,7 +236,7 @@ int wait_for_end(const struct roots *roots, const struct os *os, unsigned int li
 			fflush(progress);
 			say = spent + 10;
 		}
-		nanosleep(&pause, NULL);
+		poll(&news, 1, ((say < limit ? say : limit) - spent) * 1000 + 1);
 	}
 	if (now && (now->state == TWINOS_CRASHED || now->state == TWINOS_HUNG))
 		fprintf(progress, "kexec: coexisting OS %u has ended, but %s while it shut down; see twinos status\n",

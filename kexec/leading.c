@@ -8,12 +8,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include <linux/capability.h>
 #include <linux/reboot.h>
+#include <twinos/control.h>
 #include "twinos.h"
 
 #define KEXEC_ARCH_X86_64 (62u << 16)
@@ -109,11 +111,11 @@ static const char *verb(unsigned int command)
 	switch (command) {
 	case TWINOS_REBOOT_LAUNCH:
 		return "launch";
-	case TWINOS_REBOOT_UNLOAD:
+	case TWINOS_UNLOAD:
 		return "unload";
-	case TWINOS_REBOOT_STOP:
+	case TWINOS_STOP:
 		return "stop";
-	case TWINOS_REBOOT_KILL:
+	case TWINOS_KILL:
 		return "kill";
 	default:
 		return "move";
@@ -121,11 +123,11 @@ static const char *verb(unsigned int command)
 }
 
 /**
- * refuse_reboot() - what an errno of twinos_reboot() means
+ * refuse_command() - what an errno of twinos_command() means
  *
  * Most of them have been ruled out before; then the state has changed since.
  */
-int refuse_reboot(unsigned int command, uint32_t id, int error)
+int refuse_command(unsigned int command, uint32_t id, int error)
 {
 	switch (error) {
 	case ENOENT:
@@ -135,7 +137,7 @@ int refuse_reboot(unsigned int command, uint32_t id, int error)
 		return refuse(ESRCH, "coexisting OS %u is not running; there is nothing to %s",
 			      id, verb(command));
 	case EBUSY:
-		if (command == TWINOS_REBOOT_UNLOAD)
+		if (command == TWINOS_UNLOAD)
 			return refuse(EBUSY, "coexisting OS %u is running; stop it first (kexec --twinos-id=%u --twinos-stop)",
 				      id, id);
 		if (command == TWINOS_REBOOT_LAUNCH)
@@ -144,7 +146,7 @@ int refuse_reboot(unsigned int command, uint32_t id, int error)
 		return refuse(EBUSY, "the running kernel cannot %s coexisting OS %u now: another one shares CPU 0; move or stop that one first, see twinos status",
 			      verb(command), id);
 	case EPERM:
-		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT; run kexec as root");
+		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT and no lockdown; run kexec as root");
 	case ENODEV:
 		return refuse(ENODEV, "the running kernel cannot give away or share a CPU that coexisting OS %u needs; see dmesg and /sys/devices/system/cpu/online",
 			      id);
@@ -157,13 +159,13 @@ int refuse_reboot(unsigned int command, uint32_t id, int error)
 		return refuse(ETIMEDOUT, "coexisting OS %u did not answer and stays as it is; if it hangs, end it with kexec --twinos-id=%u --twinos-kill",
 			      id, id);
 	case EIO:
-		if (command == TWINOS_REBOOT_MOVE)
+		if (command == TWINOS_MOVE)
 			return refuse(EIO, "coexisting OS %u could neither go nor stay and has ended; see twinos status, then load it again",
 				      id);
 		return refuse(EIO, "the running kernel could not %s coexisting OS %u; see dmesg",
 			      verb(command), id);
 	case EOPNOTSUPP:
-		if (command == TWINOS_REBOOT_MOVE)
+		if (command == TWINOS_MOVE)
 			return refuse(EOPNOTSUPP, "coexisting OS %u cannot be moved there: it has several CPUs, or the running kernel cannot share one; see dmesg",
 				      id);
 		/* fall through */
@@ -176,14 +178,36 @@ int refuse_reboot(unsigned int command, uint32_t id, int error)
 	}
 }
 
+/** open_door() - the device for commands and for news of the states, see twinos/control.h */
+int open_door(void)
+{
+	int door = open("/dev/twinos", O_RDWR | O_CLOEXEC);
+
+	if (door >= 0)
+		return door;
+	if (errno == ENOENT)
+		return refuse(ENOENT, "/dev/twinos is not there; mount devtmpfs on /dev, or make the node: mknod /dev/twinos c 10 $(sed -n 's/ twinos$//p' /proc/misc)");
+	return refuse(errno, "/dev/twinos cannot be opened: %s; run kexec as root", strerror(errno));
+}
+
 /**
- * twinos_reboot() - one of TWINOS_REBOOT_*
+ * twinos_command() - TWINOS_REBOOT_LAUNCH, or a command of the door
  * @cpu: where to move, else 0
  */
-int twinos_reboot(unsigned int command, uint32_t id, uint32_t cpu)
+int twinos_command(unsigned int command, uint32_t id, uint32_t cpu)
 {
-	if (!syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command,
-		     (uint64_t)cpu << 32 | id))
-		return 0;
-	return refuse_reboot(command, id, errno);
+	const struct twinos_control control = { .id = id, .cpu = cpu };
+	int door, err;
+
+	if (command == TWINOS_REBOOT_LAUNCH) {
+		err = syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command, id) ?
+		      errno : 0;
+	} else {
+		door = open_door();
+		if (door < 0)
+			return door;
+		err = ioctl(door, command, &control) ? errno : 0;
+		close(door);
+	}
+	return err ? refuse_command(command, id, err) : 0;
 }

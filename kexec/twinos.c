@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "../kexec.h"
 #include <arch/options.h>
+#include <twinos/control.h>
 #include "twinos.h"
 #include "parameters.h"
 
@@ -362,7 +363,7 @@ static int launch(uint32_t id)
 	struct os os;
 	int err = prepare_launch(&roots, id, &os);
 
-	return err ? err : twinos_reboot(TWINOS_REBOOT_LAUNCH, os.id, 0);
+	return err ? err : twinos_command(TWINOS_REBOOT_LAUNCH, os.id, 0);
 }
 
 static int unload(uint32_t id)
@@ -370,19 +371,26 @@ static int unload(uint32_t id)
 	struct os os;
 	int err = prepare_unload(&roots, id, &os);
 
-	return err ? err : twinos_reboot(TWINOS_REBOOT_UNLOAD, os.id, 0);
+	return err ? err : twinos_command(TWINOS_UNLOAD, os.id, 0);
 }
 
 static int stop(uint32_t id, unsigned int timeout)
 {
 	struct os os;
-	int err = prepare_end(&roots, id, "stop", &os);
+	int door, err = prepare_end(&roots, id, "stop", &os);
 
 	if (!err)
-		err = twinos_reboot(TWINOS_REBOOT_STOP, os.id, 0);
+		err = twinos_command(TWINOS_STOP, os.id, 0);
+	if (err)
+		return err;
+	door = open_door();
+	if (door < 0)
+		return door;
 	/* Somebody who looks on is told at once, a log only if it takes long. */
-	return err ? err : wait_for_end(&roots, &os, timeout ?: TIMEOUT_DEFAULT, stderr,
-					isatty(STDERR_FILENO) ? 0 : 2);
+	err = wait_for_end(&roots, &os, timeout ?: TIMEOUT_DEFAULT, door, stderr,
+			   isatty(STDERR_FILENO) ? 0 : 2);
+	close(door);
+	return err;
 }
 
 static int kill_os(uint32_t id)
@@ -391,7 +399,7 @@ static int kill_os(uint32_t id)
 	int err = prepare_end(&roots, id, "kill", &os);
 
 	if (!err)
-		err = twinos_reboot(TWINOS_REBOOT_KILL, os.id, 0);
+		err = twinos_command(TWINOS_KILL, os.id, 0);
 	return err ? err : check_back(&roots, &os);
 }
 
@@ -400,7 +408,7 @@ static int move(uint32_t id, uint32_t cpu)
 	struct os os;
 	int err = prepare_move(&roots, id, cpu, &os);
 
-	return err ? err : twinos_reboot(TWINOS_REBOOT_MOVE, os.id, cpu);
+	return err ? err : twinos_command(TWINOS_MOVE, os.id, cpu);
 }
 
 static int status(uint32_t id, int *exit_status)

@@ -187,8 +187,9 @@ bool twinos_leading(const struct roots *roots);
 int check_leading(const struct roots *roots);
 int claim_disk(unsigned int major, unsigned int minor);
 int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments);
-int twinos_reboot(unsigned int command, uint32_t id, uint32_t cpu);
-int refuse_reboot(unsigned int command, uint32_t id, int error);
+int open_door(void);
+int twinos_command(unsigned int command, uint32_t id, uint32_t cpu);
+int refuse_command(unsigned int command, uint32_t id, int error);
 
 /* ---- load.c ---- */
 
@@ -236,7 +237,7 @@ int prepare_move(const struct roots *roots, uint32_t id, uint32_t cpu, struct os
 int os_status(const struct roots *roots, uint32_t id, enum twinos_state *state);
 int check_back(const struct roots *roots, const struct os *os);
 int wait_for_end(const struct roots *roots, const struct os *os, unsigned int limit,
-		 FILE *progress, unsigned int patience);
+		 int door, FILE *progress, unsigned int patience);
 
 /* ---- twinos.c: called by upstream's main() ---- */
 

@@ -35,15 +35,11 @@
 #define KEXEC_TWINOS		0x00008000
 
 /*
- * reboot(2) commands. Kernels without TwinOS answer EINVAL and do nothing.
- * The fourth argument is the number of the coexisting OS; for _MOVE also, in
- * its upper 32 bits, the CPU to move to, 0 for sharing the leading OS's.
+ * reboot(2) command: launch what is loaded as the coexisting OS whose number is
+ * the fourth argument. Kernels without TwinOS answer EINVAL and do nothing. All
+ * else is done by /dev/twinos, see twinos/control.h.
  */
-#define TWINOS_REBOOT_LAUNCH	0x5457004c	/* start what is loaded */
-#define TWINOS_REBOOT_UNLOAD	0x54570055	/* forget it, give its devices back */
-#define TWINOS_REBOOT_STOP	0x54570053	/* ask it to shut down; does not wait */
-#define TWINOS_REBOOT_KILL	0x5457004b	/* end it without asking */
-#define TWINOS_REBOOT_MOVE	0x5457004d	/* let it continue on another CPU */
+#define TWINOS_REBOOT_LAUNCH	0x5457004c
 
 /* ELF note of an aware kernel: name "TwinOS", type 1, a __u32 ABI version. */
 #define TWINOS_NOTE_NAME	"TwinOS"

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Does the kernel itself refuse a wrong TwinOS image? Calls kexec_load(2) and
- * reboot(2) directly, past kexec's own checks. First a correct image must load
- * (or every refusal would mean nothing); then each wrong one must be refused
- * with the correct image still there; last it is unloaded. Nothing is launched.
+ * Does the kernel itself refuse a wrong TwinOS image, and wrong commands? Calls
+ * kexec_load(2), reboot(2) and /dev/twinos directly, past kexec's own checks.
+ * First a correct image must load (or every refusal would mean nothing); then each
+ * wrong one must be refused with the correct image still there; last it is
+ * unloaded. Nothing is launched.
  * With a PCI function: only, does the kernel find that in use?
  */
 #include "guest.h"
 
+#include <fcntl.h>
 #include <linux/kexec.h>
 #include <linux/reboot.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "twinos/abi.h"
+#include "twinos/control.h"
 
 #define PAGE		4096ull
 #define FLAGS		(KEXEC_TWINOS | KEXEC_ARCH_X86_64)
@@ -36,7 +41,7 @@ struct image {
 
 static uint64_t window_start, window_end;	/* end: last byte */
 static unsigned char *node_page, *code_page;
-static int cases, accepted;
+static int cases, accepted, door;
 
 static const char *state(void)
 {
@@ -90,10 +95,38 @@ static int load(const struct image *image)
 		       image->flags) ? errno : 0;
 }
 
-static int control(unsigned int command)
+static int reboot_command(unsigned int command)
 {
 	return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command,
 		       (void *)TWINOS_ID_DEFAULT) ? errno : 0;
+}
+
+static int control(unsigned int command, struct twinos_control c)
+{
+	return ioctl(door, command, &c) ? errno : 0;
+}
+
+static int unload(void)
+{
+	return control(TWINOS_UNLOAD, (struct twinos_control){ .id = TWINOS_ID_DEFAULT });
+}
+
+/* Has a state changed since the door was opened or read? */
+static int news(void)
+{
+	struct pollfd pollfd = { .fd = door, .events = POLLIN | POLLPRI };
+
+	if (poll(&pollfd, 1, 0) < 0 || (pollfd.revents & ~pollfd.events))
+		failed("poll: revents %x", pollfd.revents);
+	return pollfd.revents;
+}
+
+static void read_news(void)
+{
+	uint64_t changes;
+
+	if (read(door, &changes, sizeof(changes)) != sizeof(changes) || news())
+		failed("/dev/twinos cannot be read, or has news then");
 }
 
 /* What the last change made wrong must be refused, and nothing else happen. */
@@ -204,6 +237,40 @@ static void wrong_segments(void)
 #undef WRONG
 }
 
+/* Commands that must fail with this errno, and change nothing. */
+static void wrong_commands(void)
+{
+	static const struct {
+		unsigned int command;
+		struct twinos_control control;
+		int error;
+	} wrong[] = {
+		{ TWINOS_UNLOAD, { .id = 0 }, ENOENT },
+		{ TWINOS_UNLOAD, { .id = TWINOS_MAX_ID + 1 }, ENOENT },
+		{ TWINOS_UNLOAD, { .id = TWINOS_ID_DEFAULT, .cpu = 1 }, EINVAL },
+		{ TWINOS_UNLOAD, { .id = TWINOS_ID_DEFAULT, .reserved = 1 }, EINVAL },
+		{ TWINOS_STOP, { .id = TWINOS_ID_DEFAULT }, ESRCH },
+		{ TWINOS_KILL, { .id = TWINOS_ID_DEFAULT }, ESRCH },
+		{ TWINOS_MOVE, { .id = TWINOS_ID_DEFAULT, .cpu = 1 }, ESRCH },
+		{ TWINOS_MOVE, { .id = TWINOS_ID_DEFAULT, .reserved = 1ull << 63 }, EINVAL },
+		{ _IO(0xb9, 0), { .id = TWINOS_ID_DEFAULT }, ENOTTY },
+		{ _IOW(0xb9, 100, struct twinos_control), { .id = TWINOS_ID_DEFAULT }, ENOTTY },
+	};
+	int error;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		error = control(wrong[i].command, wrong[i].control);
+		if (error != wrong[i].error)
+			failed("command %zu: %s", i, strerror(error));
+	}
+	if (ioctl(door, TWINOS_UNLOAD, NULL) != -1 || errno != EFAULT)
+		failed("a command without its struct: %s", strerror(errno));
+	cases += i + 1;
+	if (strcmp(state(), "loaded") || news())
+		failed("a refused command made the state '%s'", state());
+}
+
 /* A child without privilege: exit status 0 when all it tries is refused. */
 static void without_privilege(void)
 {
@@ -218,11 +285,12 @@ static void without_privilege(void)
 	if (!pid) {
 		if (setgid(1000) || setuid(1000))
 			_exit(2);
-		_exit(load(&image) != EPERM || control(TWINOS_REBOOT_LAUNCH) != EPERM ||
-		      control(TWINOS_REBOOT_UNLOAD) != EPERM);
+		/* A door that somebody else has opened lets nobody in. */
+		_exit(load(&image) != EPERM || reboot_command(TWINOS_REBOOT_LAUNCH) != EPERM ||
+		      unload() != EPERM || open("/dev/twinos", O_RDONLY) >= 0);
 	}
 	waitpid(pid, &status, 0);
-	cases += 3;
+	cases += 4;
 	if (status)
 		failed("an unprivileged process is not refused with EPERM (status %x)", status);
 	if (strcmp(state(), "loaded"))
@@ -269,9 +337,14 @@ int main(int argc, char **argv)
 
 	if (strcmp(state(), "empty"))
 		failed("state is '%s' at the start, not empty", state());
+	door = open("/dev/twinos", O_RDWR);
+	if (door < 0)
+		failed("/dev/twinos: %s", strerror(errno));
+	if (news())
+		failed("news before anything has happened");
 	if (argc == 4)
 		one_function(argv[3]);
-	error = control(TWINOS_REBOOT_LAUNCH);
+	error = reboot_command(TWINOS_REBOOT_LAUNCH);
 	if (error != ENOENT)
 		failed("a launch with nothing loaded: %s", strerror(error));
 	correct(&image);
@@ -280,12 +353,16 @@ int main(int argc, char **argv)
 		failed("a correct image is refused: %s", strerror(error));
 	if (strcmp(state(), "loaded"))
 		failed("state is '%s' after a correct load", state());
+	if (news() != (POLLIN | POLLPRI))
+		failed("a load is no news");
+	read_news();
 
 	wrong_share_fields();
 	wrong_segments();
+	wrong_commands();
 	without_privilege();
 
-	error = control(TWINOS_REBOOT_UNLOAD);
+	error = unload();
 	if (error || strcmp(state(), "empty"))
 		failed("unload: %s, state '%s'", strerror(error), state());
 	if (accepted)

@@ -5,12 +5,15 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <twinos/control.h>
 #include "tree.h"
 
 static struct tree t;
+static int door;		/* readable, as /dev/twinos, when something has changed */
 static struct os os;
 
 static int setup(void **state)
@@ -251,6 +254,7 @@ static int wait_while(void (*change)(void), unsigned int limit, unsigned int pat
 	tree__file(&t, "sys/kernel/twinos/os2/reason", "\n");
 	tree__file(&t, "sys/devices/system/cpu/online", "0-1,4-7\n");
 	assert_int_equal(stop(2), 0);
+	door = eventfd(0, EFD_NONBLOCK);
 	child = fork();
 	assert_return_code(child, 0);
 	if (!child) {
@@ -258,9 +262,10 @@ static int wait_while(void (*change)(void), unsigned int limit, unsigned int pat
 		change();
 		_exit(0);
 	}
-	err = wait_for_end(&t.roots, &os, limit, progress, patience);
+	err = wait_for_end(&t.roots, &os, limit, door, progress, patience);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
+	close(door);
 	rewind(progress);
 	n = fread(text, 1, size - 1, progress);
 	text[n] = 0;
@@ -268,7 +273,7 @@ static int wait_while(void (*change)(void), unsigned int limit, unsigned int pat
 	return err;
 }
 
-/* A file as the kernel changes it: whole. */
+/* A file as the kernel changes it: whole, and with a word to who polls. */
 static void replace(const char *path, const char *content)
 {
 	char from[200], to[200], aside[100];
@@ -277,7 +282,7 @@ static void replace(const char *path, const char *content)
 	tree__file(&t, aside, "%s\n", content);
 	snprintf(from, sizeof(from), "%s/%s", t.root, aside);
 	snprintf(to, sizeof(to), "%s/%s", t.root, path);
-	if (rename(from, to))
+	if (rename(from, to) || eventfd_write(door, 1))
 		_exit(1);
 }
 
@@ -359,8 +364,7 @@ static void waits_in_vain(void **state)
 static void answers(void **state)
 {
 	static const unsigned int commands[] = {
-		TWINOS_REBOOT_LAUNCH, TWINOS_REBOOT_UNLOAD, TWINOS_REBOOT_STOP,
-		TWINOS_REBOOT_KILL, TWINOS_REBOOT_MOVE,
+		TWINOS_REBOOT_LAUNCH, TWINOS_UNLOAD, TWINOS_STOP, TWINOS_KILL, TWINOS_MOVE,
 	};
 	static const char *const verbs[] = { "launch", "unload", "stop", "kill", "move" };
 	static const int errors[] = {
@@ -372,17 +376,17 @@ static void answers(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		for (j = 0; j < sizeof(errors) / sizeof(errors[0]); j++)
-			assert_int_equal(refuse_reboot(commands[i], 7, errors[j]), -errors[j]);
-		assert_refused(refuse_reboot(commands[i], 7, ENOMEM), verbs[i]);
+			assert_int_equal(refuse_command(commands[i], 7, errors[j]), -errors[j]);
+		assert_refused(refuse_command(commands[i], 7, ENOMEM), verbs[i]);
 	}
-	assert_refused(refuse_reboot(TWINOS_REBOOT_MOVE, 7, EIO),
+	assert_refused(refuse_command(TWINOS_MOVE, 7, EIO),
 		       "coexisting OS 7 could neither go nor stay and has ended");
-	assert_refused(refuse_reboot(TWINOS_REBOOT_LAUNCH, 7, ECANCELED),
+	assert_refused(refuse_command(TWINOS_REBOOT_LAUNCH, 7, ECANCELED),
 		       "a CPU could not be taken offline, and all that was taken is given back; see dmesg");
-	assert_refused(refuse_reboot(TWINOS_REBOOT_MOVE, 7, ETIMEDOUT),
+	assert_refused(refuse_command(TWINOS_MOVE, 7, ETIMEDOUT),
 		       "coexisting OS 7 did not answer and stays as it is; if it hangs, end it with kexec --twinos-id=7 --twinos-kill");
-	assert_refused(refuse_reboot(TWINOS_REBOOT_UNLOAD, 7, EBUSY), "stop it first");
-	assert_refused(refuse_reboot(TWINOS_REBOOT_STOP, 7, ESRCH), "nothing to stop");
+	assert_refused(refuse_command(TWINOS_UNLOAD, 7, EBUSY), "stop it first");
+	assert_refused(refuse_command(TWINOS_STOP, 7, ESRCH), "nothing to stop");
 }
 
 int main(void)

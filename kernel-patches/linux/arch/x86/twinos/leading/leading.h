@@ -6,9 +6,11 @@
 #ifndef _TWINOS_LEADING_H
 #define _TWINOS_LEADING_H
 
+#include <linux/atomic.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/wait.h>
 #include "../both/twinos.h"
 
 /*
@@ -51,6 +53,8 @@ extern struct mutex twinos_mutex;
 struct twinos_os *twinos_find(u32 id);
 struct twinos_os *twinos_find_or_create(u32 id);
 extern int (*twinos_publish)(struct twinos_os *os);
+extern atomic_long_t twinos_changes;
+extern wait_queue_head_t twinos_watchers;
 void twinos_notify(struct twinos_os *os);
 void twinos_forget(struct twinos_os *os);
 enum twinos_state twinos_get_state(const struct twinos_os *os);
@@ -117,5 +121,8 @@ int twinos_kill(struct twinos_os *os);
 /* move.c */
 void twinos_stray_vector(unsigned int vector);
 int twinos_move(struct twinos_os *os, unsigned int cpu);
+
+/* load.c */
+int twinos_unload(struct twinos_os *os);
 
 #endif /* _TWINOS_LEADING_H */

@@ -104,7 +104,8 @@ static int copy_segment(const struct kexec_segment *s)
 	return err;
 }
 
-static int unload(struct twinos_os *os)
+/** twinos_unload() - forget an OS that does not run. ENOENT for NULL, EBUSY. twinos_mutex held. */
+int twinos_unload(struct twinos_os *os)
 {
 	if (!os)
 		return -ENOENT;
@@ -159,7 +160,7 @@ static int settle_conflicts(const struct twinos_share *share)
 	}
 	list_for_each_entry_safe(os, next, &twinos_oses, list)
 		if (os->id != share->id && conflict(share, &os->share))
-			unload(os);
+			twinos_unload(os);
 	return 0;
 }
 
@@ -228,7 +229,7 @@ static int load(unsigned long entry, const struct kexec_segment *segments,
 		if (os->loaded)
 			twinos_take_resources(os, &os->share);
 		else if (!os->launched)
-			unload(os);
+			twinos_unload(os);
 		goto out;
 	}
 
@@ -236,7 +237,7 @@ static int load(unsigned long entry, const struct kexec_segment *segments,
 	for (i = 0; i < nr && !err; i++)
 		err = copy_segment(&segments[i]);
 	if (err) {
-		unload(os);
+		twinos_unload(os);
 		goto out;
 	}
 	os->share = *share;
@@ -276,7 +277,7 @@ static int kexec_load_here(unsigned long entry, unsigned long nr_segments,
 
 	mutex_lock(&twinos_mutex);
 	if (!nr_segments)
-		err = unload(twinos_find(TWINOS_ID_DEFAULT));
+		err = twinos_unload(twinos_find(TWINOS_ID_DEFAULT));
 	else
 		err = load(entry, segments, nr_segments);
 	mutex_unlock(&twinos_mutex);
@@ -322,45 +323,24 @@ static int launch(struct twinos_os *os, u64 now)
 }
 
 /**
- * twinos_reboot() - the TWINOS_REBOOT_* commands of reboot()
- * @cmd: which one
- * @arg: number of the coexisting OS, for a move also the CPU in the upper half
+ * twinos_reboot() - the command TWINOS_REBOOT_LAUNCH of reboot()
+ * @cmd: EINVAL if it is another one
+ * @id: number of the coexisting OS
  *
- * CAP_SYS_BOOT has been checked. Returns 0 or an errno, EINVAL for commands
- * that are not ours.
+ * CAP_SYS_BOOT has been checked. Returns 0, EOPNOTSUPP, ENOENT (nothing is
+ * loaded), EBUSY (it runs) or what a launch returns.
  */
-int twinos_reboot(unsigned int cmd, unsigned long arg)
+int twinos_reboot(unsigned int cmd, unsigned long id)
 {
 	u64 now = rdtsc();
-	struct twinos_os *os;
 	int err;
 
-	switch (cmd) {
-	case TWINOS_REBOOT_LAUNCH:
-	case TWINOS_REBOOT_UNLOAD:
-	case TWINOS_REBOOT_STOP:
-	case TWINOS_REBOOT_KILL:
-	case TWINOS_REBOOT_MOVE:
-		break;
-	default:
+	if (cmd != TWINOS_REBOOT_LAUNCH)
 		return -EINVAL;
-	}
 	if (twinos_off || twinos_role != TWINOS_LEADING)
 		return -EOPNOTSUPP;
 	mutex_lock(&twinos_mutex);
-	os = twinos_find((u32)arg);
-	if (cmd == TWINOS_REBOOT_UNLOAD)
-		err = unload(os);
-	else if (cmd == TWINOS_REBOOT_LAUNCH)
-		err = launch(os, now);
-	else if (!os || !os->running || twinos_get_state(os) > TWINOS_RUNNING)
-		err = -ESRCH;
-	else if (cmd == TWINOS_REBOOT_STOP)
-		err = twinos_stop(os);
-	else if (cmd == TWINOS_REBOOT_KILL)
-		err = twinos_kill(os);
-	else
-		err = twinos_move(os, arg >> 32);
+	err = launch(twinos_find(id), now);
 	mutex_unlock(&twinos_mutex);
 	return err;
 }

@@ -7,6 +7,7 @@
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -19,9 +20,15 @@ DEFINE_MUTEX(twinos_mutex);	/* the list, and all of each OS in it */
 /* Makes the folder of an OS in sysfs; kobject_put() removes it. Set at boot. */
 int (*twinos_publish)(struct twinos_os *os);
 
+/* Of states so far, and who waits for the next, see control.c. */
+atomic_long_t twinos_changes;
+DECLARE_WAIT_QUEUE_HEAD(twinos_watchers);
+
 /** twinos_notify() - the state of an OS has changed: wake who polls */
 void twinos_notify(struct twinos_os *os)
 {
+	atomic_long_inc(&twinos_changes);
+	wake_up_interruptible_poll(&twinos_watchers, EPOLLIN | EPOLLPRI);
 	sysfs_notify(&os->kobj, NULL, "state");
 }
 
