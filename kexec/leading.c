@@ -83,11 +83,17 @@ int claim_disk(unsigned int major, unsigned int minor)
 	return fd < 0 ? err : fd;
 }
 
-/** twinos_kexec_load() - kexec_load(2) into the TwinOS slot; explains an errno */
+/**
+ * twinos_kexec_load() - kexec_load(2) into the TwinOS slot; explains an errno
+ *
+ * Returns the number of the OS, which the kernel chooses if the share has none.
+ */
 int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments)
 {
-	if (!syscall(SYS_kexec_load, entry, nr, segments, KEXEC_ARCH_X86_64 | KEXEC_TWINOS))
-		return 0;
+	int id = syscall(SYS_kexec_load, entry, nr, segments, KEXEC_ARCH_X86_64 | KEXEC_TWINOS);
+
+	if (id >= 0)
+		return id;
 	switch (errno) {
 	case EPERM:
 		return refuse(EPERM, "the running kernel does not permit loading; it needs CAP_SYS_BOOT, kernel.kexec_load_disabled=0 and no lockdown");
@@ -136,12 +142,15 @@ int refuse_command(unsigned int command, uint32_t id, int error)
 	case ESRCH:
 		return refuse(ESRCH, "coexisting OS %u is not running; there is nothing to %s",
 			      id, verb(command));
+	case EALREADY:
+		return refuse(EALREADY, "coexisting OS %u has been launched already; see twinos status",
+			      id);
 	case EBUSY:
 		if (command == TWINOS_UNLOAD)
 			return refuse(EBUSY, "coexisting OS %u is running; stop it first (kexec --twinos-id=%u --twinos-stop)",
 				      id, id);
 		if (command == TWINOS_REBOOT_LAUNCH)
-			return refuse(EBUSY, "coexisting OS %u is running already, or another one shares CPU 0; see twinos status",
+			return refuse(EBUSY, "another coexisting OS shares CPU 0; see twinos status, and move or stop that one before launching %u",
 				      id);
 		return refuse(EBUSY, "the running kernel cannot %s coexisting OS %u now: another one shares CPU 0; move or stop that one first, see twinos status",
 			      verb(command), id);
@@ -161,6 +170,9 @@ int refuse_command(unsigned int command, uint32_t id, int error)
 	case EIO:
 		if (command == TWINOS_MOVE)
 			return refuse(EIO, "coexisting OS %u could neither go nor stay and has ended; see twinos status, then load it again",
+				      id);
+		if (command == TWINOS_REBOOT_LAUNCH)
+			return refuse(EIO, "the image of coexisting OS %u has changed since it was loaded; load it again",
 				      id);
 		return refuse(EIO, "the running kernel could not %s coexisting OS %u; see dmesg",
 			      verb(command), id);

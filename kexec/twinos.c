@@ -344,18 +344,18 @@ static int parse_command(int argc, char **argv, struct command *c)
 static int load(const struct request *r)
 {
 	struct loaded l;
-	int err;
+	int id = 0, err;
 
 	err = prepare_load(&roots, r, twinos_purgatory, twinos_purgatory_end - twinos_purgatory,
 			   &l);
 	if (!err)
-		err = twinos_kexec_load(l.placement.purgatory.start + PURGATORY_ENTRY,
-					l.nr_segments, l.segment);
+		id = twinos_kexec_load(l.placement.purgatory.start + PURGATORY_ENTRY,
+				       l.nr_segments, l.segment);
 	/* Where there are others, the number that it got is needed from now on. */
-	if (!err && !r->id && l.share.share.id != TWINOS_ID_DEFAULT)
-		printf("loaded as coexisting OS %u\n", l.share.share.id);
+	if (id > TWINOS_ID_DEFAULT && !r->id)
+		printf("loaded as coexisting OS %d\n", id);
 	release(&l);
-	return err;
+	return err ? err : id < 0 ? id : 0;
 }
 
 static int launch(uint32_t id)

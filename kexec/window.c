@@ -80,7 +80,7 @@ static uint64_t end_before_others(const struct booted_windows *w, const struct o
 
 /*
  * A load without a number replaces what is loaded for the same window, and not
- * launched yet; else it gets a number that is free.
+ * launched yet; else the kernel gives it one that is free.
  */
 static int number_for(const struct os_list *oses, uint64_t window_start, uint32_t *id)
 {
@@ -93,8 +93,7 @@ static int number_for(const struct os_list *oses, uint64_t window_start, uint32_
 			*id = os->id;
 			return 0;
 		}
-	*id = free_id(oses);
-	if (*id)
+	if (free_id(oses))
 		return 0;
 	return refuse(EBUSY, "all %d numbers of coexisting OSes are in use; unload or stop one first",
 		      TWINOS_MAX_ID);

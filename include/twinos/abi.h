@@ -3,7 +3,7 @@
  * What kernel, purgatory, kexec and the twinos command agree on.
  *
  * A coexisting OS is described by one setup_data node (struct twinos_share,
- * written by kexec, never changed afterwards) and lives beside the leading OS
+ * written by kexec, checked by the leading kernel) and lives beside the leading OS
  * by means of one shared page (struct twinos_shared, written by the leading
  * kernel at launch and by both kernels from then on). Both are in the shared
  * area, the first TWINOS_SHARED_SIZE bytes of the memory window, which is
@@ -31,7 +31,10 @@
 /* setup_data type of the node (Documentation/arch/x86/boot.rst, setup_data). */
 #define SETUP_TWINOS		0x54574e53	/* "TWNS"; bit 31 must be clear */
 
-/* kexec_load(2) flag: load into the TwinOS slot, see kernel/kexec.c. */
+/*
+ * kexec_load(2) flag: load a coexisting OS, whose share is one of the segments. The
+ * call returns its number, the lowest free one if the share has none (id 0).
+ */
 #define KEXEC_TWINOS		0x00008000
 
 /*
@@ -110,7 +113,8 @@ struct twinos_pci {
 /*
  * The share: what one coexisting OS is given. Addresses are physical, sizes
  * in bytes. Written by kexec behind a struct setup_data header of type
- * SETUP_TWINOS at window + TWINOS_SHARE_OFFSET, as a segment of its own.
+ * SETUP_TWINOS, as a segment of its own; the leading kernel puts what it has found
+ * good at window + TWINOS_SHARE_OFFSET when it launches the OS.
  */
 struct twinos_share {
 	__u64 magic;		/* TWINOS_SHARE_MAGIC */
@@ -124,7 +128,7 @@ struct twinos_share {
 	__u64 kernel_size;
 	__u64 initrd_start;	/* or 0 */
 	__u64 initrd_size;
-	__u32 id;		/* number of the coexisting OS, from 1 */
+	__u32 id;		/* number of the coexisting OS, from 1; 0: to be chosen */
 	__u32 flags;		/* TWINOS_SHARE_* */
 	__u32 nr_cpus;		/* 0: time-shared mode on the leading OS's boot CPU */
 	__u32 nr_pci;

@@ -4,7 +4,8 @@
  * kexec_load(2), reboot(2) and /dev/twinos directly, past kexec's own checks.
  * First a correct image must load (or every refusal would mean nothing); then each
  * wrong one must be refused with the correct image still there; last it is
- * unloaded. Nothing is launched.
+ * unloaded. Nothing is launched, but with "race": then the share changes while it is
+ * loaded, and what was found good must be what the OS finds.
  * With a PCI function: only, does the kernel find that in use?
  */
 #include "guest.h"
@@ -13,6 +14,8 @@
 #include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -64,7 +67,7 @@ static void correct(struct image *image)
 	uint64_t ram = window_start + TWINOS_SHARED_SIZE;
 
 	memset(node_page, 0, PAGE);
-	memset(code_page, 0xf4, PAGE);		/* hlt */
+	memcpy(code_page, "\xf4\xeb\xfd", 4);	/* hlt, again and again */
 	memset(image, 0, sizeof(*image));
 	node->type = SETUP_TWINOS;
 	node->length = sizeof(node->share);
@@ -92,7 +95,7 @@ static void correct(struct image *image)
 static int load(const struct image *image)
 {
 	return syscall(SYS_kexec_load, image->entry, image->count, image->segments,
-		       image->flags) ? errno : 0;
+		       image->flags) < 0 ? errno : 0;
 }
 
 static int reboot_command(unsigned int command)
@@ -175,7 +178,6 @@ static void wrong_share_fields(void)
 	WRONG(share.kernel_start, 0);
 	WRONG(share.kernel_size, ~0ull);
 	WRONG(share.initrd_size, ~0ull);
-	WRONG(share.id, 0);
 	WRONG(share.id, 1000000);
 	WRONG(share.flags, 0x80000000);
 	WRONG(share.nr_cpus, TWINOS_MAX_CPUS + 1);
@@ -305,17 +307,80 @@ static void one_function(const char *name)
 	int error;
 
 	if (sscanf(name, "%x:%x.%u", &bus, &device, &function) != 3)
-		usage("WINDOW_START WINDOW_LAST_BYTE [BUS:DEVICE.FUNCTION]");
+		usage("WINDOW_START WINDOW_LAST_BYTE [race | BUS:DEVICE.FUNCTION]");
 	correct(&image);
 	image.node->share.nr_pci = 1;
 	image.node->share.pci[0] = (struct twinos_pci){ 0, bus, device << 3 | function };
 	error = load(&image);
 	if (error == EBUSY)
 		ok("PCI function %s is in use", name);
-	error = error ? error : control(TWINOS_REBOOT_UNLOAD);
+	error = error ? error : unload();
 	if (error)
 		failed("PCI function %s: %s", name, strerror(error));
 	ok("PCI function %s is free", name);
+}
+
+#define WRONG_FLAGS	0x80000000u
+
+static void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		failed("CPU %d: %s", cpu, strerror(errno));
+}
+
+/* Right and wrong by turns, as fast as it goes. */
+static void *flip(void *flags)
+{
+	run_on(2);
+	for (;;)
+		__atomic_xor_fetch((uint32_t *)flags, WRONG_FLAGS, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void race(void)
+{
+	struct share_node found;
+	struct image image;
+	pthread_t flipper;
+	int good = 0, bad = 0, error;
+	int memory = open("/dev/mem", O_RDONLY);
+
+	if (memory < 0)
+		failed("/dev/mem: %s", strerror(errno));
+	correct(&image);
+	image.node->share.nr_cpus = 1;
+	image.node->share.cpus[0] = 1;
+	/* A large segment before it gives the share time to change. */
+	image.segments[2] = image.segments[0];
+	image.segments[0] = image.segments[1];
+	image.segments[0].memsz = window_end + 1 - image.entry;
+	image.segments[1] = image.segments[2];
+	run_on(0);
+	if (pthread_create(&flipper, NULL, flip, &image.node->share.flags))
+		failed("no thread");
+	while (good < 10 || !bad) {
+		usleep(1000);
+		if (load(&image)) {
+			bad++;
+			continue;
+		}
+		good++;
+		error = reboot_command(TWINOS_REBOOT_LAUNCH);
+		if (error)
+			failed("launch: %s", strerror(error));
+		if (pread(memory, &found, sizeof(found), window_start) != sizeof(found))
+			failed("the window cannot be read");
+		if (found.share.flags || found.share.magic != TWINOS_SHARE_MAGIC)
+			failed("the OS finds a share with flags %#x", found.share.flags);
+		error = control(TWINOS_KILL, (struct twinos_control){ .id = TWINOS_ID_DEFAULT });
+		if (error)
+			failed("kill: %s", strerror(error));
+	}
+	ok("of %d shares %d were good, and what the OS found", good + bad, good);
 }
 
 int main(int argc, char **argv)
@@ -324,7 +389,7 @@ int main(int argc, char **argv)
 	int error;
 
 	if (argc != 3 && argc != 4)
-		usage("WINDOW_START WINDOW_LAST_BYTE [BUS:DEVICE.FUNCTION]");
+		usage("WINDOW_START WINDOW_LAST_BYTE [race | BUS:DEVICE.FUNCTION]");
 	window_start = number(argv[1]);
 	window_end = number(argv[2]);
 	if (window_end < window_start + TWINOS_SHARED_SIZE + 0x1000000)
@@ -335,11 +400,13 @@ int main(int argc, char **argv)
 	if (node_page == MAP_FAILED)
 		failed("no memory");
 
-	if (strcmp(state(), "empty"))
-		failed("state is '%s' at the start, not empty", state());
 	door = open("/dev/twinos", O_RDWR);
 	if (door < 0)
 		failed("/dev/twinos: %s", strerror(errno));
+	if (argc == 4 && !strcmp(argv[3], "race"))
+		race();
+	if (strcmp(state(), "empty"))
+		failed("state is '%s' at the start, not empty", state());
 	if (news())
 		failed("news before anything has happened");
 	if (argc == 4)

@@ -270,7 +270,7 @@ static void dedicated(void **state)
 	expect("CPU 0 stays with the running OS");
 }
 
-/* Which number a load gets, and whose place it takes. */
+/* Whose place a load takes; its number is the kernel's to choose if it takes nobody's. */
 static void numbers(void **state)
 {
 	static const char first[] = "window 0x100000-0x7ffffff\nlow 0x80000-0x8ffff\nirq 3\n";
@@ -278,7 +278,7 @@ static void numbers(void **state)
 	(void)state;
 	request.id = 0;
 	assert_int_equal(prepare(), 0);
-	assert_int_equal(loaded.share.share.id, 1);
+	assert_int_equal(loaded.share.share.id, 0);
 	release(&loaded);
 	/* Loaded for the same window, not launched: replaced. */
 	tree__os(&t, 1, "loaded", "time-shared", first);
@@ -290,7 +290,7 @@ static void numbers(void **state)
 	tree__os(&t, 3, "running", "dedicated", "window 0xc000000-0xfffffff\ncpu 1\n");
 	request.share.mem_min = 0x8000000;
 	assert_int_equal(prepare(), 0);
-	assert_int_equal(loaded.share.share.id, 2);
+	assert_int_equal(loaded.share.share.id, 0);
 	assert_int_equal(loaded.share.share.window_size, 0x4000000);
 	assert_int_equal(loaded.share.share.low_size, 0);
 	release(&loaded);
@@ -311,7 +311,7 @@ static void numbers(void **state)
 	expect("interrupt pin 3 belongs to coexisting OS 1 (running)");
 	tree__os(&t, 1, "stopped", "time-shared", first);
 	assert_int_equal(prepare(), 0);
-	assert_int_equal(loaded.share.share.id, 1);
+	assert_int_equal(loaded.share.share.id, 0);
 	release(&loaded);
 }
 

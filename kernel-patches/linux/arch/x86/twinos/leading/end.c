@@ -171,22 +171,31 @@ static int leading_ends(struct notifier_block *nb, unsigned long event, void *cm
 
 static struct notifier_block leading_ends_block = { .notifier_call = leading_ends };
 
-/* Nobody could put the devices and CPUs of another kernel to sleep. */
+/*
+ * Nobody could put the devices and CPUs of another kernel to sleep; and hibernation
+ * keeps nothing that is in a window. What is left there of an OS that has ended goes.
+ */
 static int leading_sleeps(struct notifier_block *nb, unsigned long event, void *unused)
 {
-	struct twinos_os *os;
+	struct twinos_os *os, *next;
 	int ret = NOTIFY_DONE;
 
-	if (event != PM_SUSPEND_PREPARE && event != PM_HIBERNATION_PREPARE)
+	if (event != PM_SUSPEND_PREPARE && event != PM_HIBERNATION_PREPARE &&
+	    event != PM_RESTORE_PREPARE)
 		return NOTIFY_DONE;
 	mutex_lock(&twinos_mutex);
-	list_for_each_entry(os, &twinos_oses, list)
-		if (os->running || os->nr_pins || twinos_pci_count(os->id)) {
+	list_for_each_entry_safe(os, next, &twinos_oses, list) {
+		bool loses = os->loaded && event != PM_SUSPEND_PREPARE;
+
+		if (os->running || loses || os->nr_pins || twinos_pci_count(os->id)) {
 			pr_err("coexisting OS %u %s; %s it before this one sleeps\n", os->id,
-			       os->running ? "is running" : "has devices",
+			       os->running ? "is running" : loses ? "is loaded" : "has devices",
 			       os->running ? "stop" : "unload");
 			ret = NOTIFY_BAD;
+		} else if (event != PM_SUSPEND_PREPARE) {
+			twinos_forget(os);
 		}
+	}
 	mutex_unlock(&twinos_mutex);
 	return ret;
 }

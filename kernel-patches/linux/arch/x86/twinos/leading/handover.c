@@ -14,6 +14,7 @@
 #include <asm/desc.h>
 #include <asm/pci_x86.h>
 #include <asm/processor.h>
+#include <asm/setup_data.h>
 #include <asm/trapnr.h>
 #include <asm/tsc.h>
 
@@ -145,6 +146,7 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 {
 	const struct twinos_share *share = &os->share;
 	u8 *area = (u8 *)os->shared - TWINOS_SHARED_OFFSET;
+	struct setup_data *node = (void *)(area + TWINOS_SHARE_OFFSET);
 	struct twinos_shared *shared = os->shared;
 	struct twinos_transit *transit;
 	struct first_frame *frame;
@@ -153,7 +155,7 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 	int err;
 
 	/* All but the transit page. */
-	memset(area + TWINOS_SHARED_OFFSET, 0, TWINOS_TRANSIT_OFFSET - TWINOS_SHARED_OFFSET);
+	memset(area, 0, TWINOS_TRANSIT_OFFSET);
 	memset(area + TWINOS_PGTABLE_OFFSET, 0, TWINOS_SHARED_SIZE - TWINOS_PGTABLE_OFFSET);
 	err = build_page_table(share, (u64 *)(area + TWINOS_PGTABLE_OFFSET),
 			       share->window_start + TWINOS_PGTABLE_OFFSET);
@@ -161,6 +163,10 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 		err = write_transit(share);
 	if (err)
 		return err;
+
+	node->type = SETUP_TWINOS;
+	node->len = sizeof(*share);
+	memcpy(node->data, share, sizeof(*share));
 
 	frame = (void *)(area + TWINOS_STACK_TOP - sizeof(*frame));
 	frame->flags = X86_EFLAGS_FIXED;

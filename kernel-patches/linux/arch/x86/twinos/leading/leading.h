@@ -7,6 +7,7 @@
 #define _TWINOS_LEADING_H
 
 #include <linux/atomic.h>
+#include <linux/kexec.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -23,10 +24,14 @@ struct twinos_os {
 	u32 id;
 	enum twinos_mode mode;
 	bool loaded;			/* an image waits in the window */
+	bool launching;			/* and is on its way to the other OS */
 	bool launched;			/* the shared page is or was in use */
 	bool running;			/* from the launch until its end is dealt with */
 	bool give_back;			/* at its end its devices return to this OS */
 	struct twinos_share share;	/* magic 0: it has none */
+	struct kexec_segment segments[KEXEC_SEGMENT_MAX];	/* of the image */
+	unsigned int nr_segments;
+	u32 checksum;			/* of what they were filled with */
 	unsigned long entry;		/* physical address of the purgatory */
 	struct twinos_shared *shared;	/* the shared page, in this OS's slot */
 	enum twinos_state ended;	/* how it ended, once it is not running */

@@ -9,6 +9,7 @@
  * before anything is changed.
  */
 #include <linux/capability.h>
+#include <linux/crc32c.h>
 #include <linux/io.h>
 #include <linux/kexec.h>
 #include <linux/mutex.h>
@@ -22,7 +23,24 @@
 
 #include "leading.h"
 
-/* The share is the segment that begins with a setup_data node of its type. */
+/* The lowest number that no OS with a claim has; 0: there is none. */
+static u32 free_number(void)
+{
+	const struct twinos_os *os;
+	u32 id;
+
+	for (id = 1; id <= TWINOS_MAX_ID; id++) {
+		os = twinos_find(id);
+		if (!os || !twinos_claims(os))
+			return id;
+	}
+	return 0;
+}
+
+/*
+ * The share is the segment that begins with a setup_data node of its type. It is read
+ * once; the coexisting OS gets what was found good, see twinos_write_shared_area().
+ */
 static int find_share(const struct kexec_segment *segments, unsigned long nr,
 		      struct twinos_share *share)
 {
@@ -41,6 +59,8 @@ static int find_share(const struct kexec_segment *segments, unsigned long nr,
 			return -EINVAL;
 		if (copy_from_user(share, segments[i].buf + sizeof(header), sizeof(*share)))
 			return -EFAULT;
+		if (!share->id)
+			share->id = free_number();
 		if (twinos_share_check(share) ||
 		    segments[i].mem != share->window_start + TWINOS_SHARE_OFFSET ||
 		    segments[i].memsz > PAGE_SIZE) {
@@ -79,9 +99,13 @@ static int check_segments(const struct kexec_segment *segments, unsigned long nr
 }
 
 /* Between two pieces this OS may do something else. */
-#define COPY_PIECE	SZ_64K
+#define PIECE	SZ_64K
 
-static int copy_segment(const struct kexec_segment *s)
+/*
+ * Go over a segment in the window: fill it, if that is asked for, and add what it has
+ * of the image to the checksum. Returns 0, EFAULT or ENOMEM.
+ */
+static int walk_segment(const struct kexec_segment *s, bool fill, u32 *checksum)
 {
 	u8 *to = memremap(s->mem, s->memsz, MEMREMAP_WB);
 	size_t done, piece;
@@ -89,18 +113,30 @@ static int copy_segment(const struct kexec_segment *s)
 
 	if (!to)
 		return -ENOMEM;
-	for (done = 0; done < s->memsz && !err; done += piece) {
-		if (done < s->bufsz) {
-			piece = min_t(size_t, s->bufsz - done, COPY_PIECE);
-			if (copy_from_user(to + done, s->buf + done, piece))
-				err = -EFAULT;
-		} else {
-			piece = min_t(size_t, s->memsz - done, COPY_PIECE);
-			memset(to + done, 0, piece);
-		}
+	for (done = 0; done < s->bufsz && !err; done += piece) {
+		piece = min_t(size_t, s->bufsz - done, PIECE);
+		if (fill && copy_from_user(to + done, s->buf + done, piece))
+			err = -EFAULT;
+		*checksum = crc32c(*checksum, to + done, piece);
+		cond_resched();
+	}
+	for (; fill && done < s->memsz && !err; done += piece) {
+		piece = min_t(size_t, s->memsz - done, PIECE);
+		memset(to + done, 0, piece);
 		cond_resched();
 	}
 	memunmap(to);
+	return err;
+}
+
+static int walk_image(const struct twinos_os *os, bool fill, u32 *checksum)
+{
+	unsigned int i;
+	int err = 0;
+
+	*checksum = 0;
+	for (i = 0; i < os->nr_segments && !err; i++)
+		err = walk_segment(&os->segments[i], fill, checksum);
 	return err;
 }
 
@@ -201,13 +237,13 @@ static int check_load(unsigned long entry, const struct kexec_segment *segments,
 	return err ?: twinos_check_cpus(os, share);
 }
 
+/* Returns the number of the OS, or an errno. */
 static int load(unsigned long entry, const struct kexec_segment *segments,
 		unsigned long nr)
 {
 	struct twinos_share *share;
 	struct twinos_os *os;
 	int share_segment, err;
-	unsigned long i;
 
 	share = kzalloc(sizeof(*share), GFP_KERNEL);
 	if (!share)
@@ -234,8 +270,10 @@ static int load(unsigned long entry, const struct kexec_segment *segments,
 	}
 
 	os->loaded = false;
-	for (i = 0; i < nr && !err; i++)
-		err = copy_segment(&segments[i]);
+	memcpy(os->segments, segments, nr * sizeof(segments[0]));
+	os->segments[share_segment] = segments[nr - 1];
+	os->nr_segments = nr - 1;
+	err = walk_image(os, true, &os->checksum);
 	if (err) {
 		twinos_unload(os);
 		goto out;
@@ -245,6 +283,7 @@ static int load(unsigned long entry, const struct kexec_segment *segments,
 	os->entry = entry;
 	os->loaded = true;
 	twinos_notify(os);
+	err = os->id;
 out:
 	kfree(share);
 	return err;
@@ -291,8 +330,8 @@ static int kexec_load_here(unsigned long entry, unsigned long nr_segments,
  * @nr_segments: 0 to unload number 1
  * @usegments: as for kexec_load()
  * @flags: of kexec_load(); with KEXEC_TWINOS and the architecture, nothing else
- * @result: 0, EPERM, EBUSY (that one is running), EINVAL (malformed),
- *	EADDRNOTAVAIL (memory that is not free), EFAULT, ENOMEM, ENODEV, EOPNOTSUPP
+ * @result: the number of the OS (0 after an unload), EPERM, EBUSY (that one is
+ *	running), EINVAL (malformed), EADDRNOTAVAIL (memory that is not free), EFAULT, ENOMEM, ENODEV, EOPNOTSUPP
  *	or what taking a device returned
  *
  * An image loaded before is kept on errors. Returns false for other loads.
@@ -309,17 +348,29 @@ bool twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
 
 static int launch(struct twinos_os *os, u64 now)
 {
-	if (!os)
+	u32 checksum;
+	int err;
+
+	if (!os || (!os->running && !os->loaded))
 		return -ENOENT;
 	if (os->running)
-		return -EBUSY;
-	if (!os->loaded)
-		return -ENOENT;
+		return -EALREADY;
 	if (twinos_pci_count(os->id) < os->share.nr_pci) {
 		pr_err("coexisting OS %u has lost a PCI function; load it again\n", os->id);
 		return -ENXIO;
 	}
-	return twinos_launch(os, now);
+	err = walk_image(os, false, &checksum);
+	if (err)
+		return err;
+	if (checksum != os->checksum) {
+		pr_err("the image of coexisting OS %u has changed since it was loaded; load it again\n",
+		       os->id);
+		return -EIO;
+	}
+	os->launching = true;
+	err = twinos_launch(os, now);
+	os->launching = false;
+	return err;
 }
 
 /**
@@ -328,7 +379,8 @@ static int launch(struct twinos_os *os, u64 now)
  * @id: number of the coexisting OS
  *
  * CAP_SYS_BOOT has been checked. Returns 0, EOPNOTSUPP, ENOENT (nothing is
- * loaded), EBUSY (it runs) or what a launch returns.
+ * loaded), EALREADY (it runs), EIO (the image is not what was loaded) or what a
+ * launch returns.
  */
 int twinos_reboot(unsigned int cmd, unsigned long id)
 {

@@ -89,7 +89,7 @@ enum twinos_state twinos_get_state(const struct twinos_os *os)
 	if (os->running)
 		return READ_ONCE(os->shared->state);
 	if (os->loaded)
-		return TWINOS_LOADED;
+		return os->launching ? TWINOS_STARTING : TWINOS_LOADED;
 	return os->launched ? os->ended : TWINOS_EMPTY;
 }
 
