@@ -28,6 +28,12 @@ static int check_shared_cpu(const struct os_list *list)
 	return 0;
 }
 
+static int refuse_running(uint32_t id)
+{
+	return refuse(EBUSY, "coexisting OS %u is running already; wait until it has stopped, or stop it (kexec --twinos-id=%u --twinos-stop)",
+		      id, id);
+}
+
 /**
  * prepare_launch() - kexec --twinos -e
  * @id: what the user said, 0 for the only one that is loaded
@@ -43,8 +49,7 @@ int prepare_launch(const struct roots *roots, uint32_t id, struct os *os)
 	if (!err)
 		err = choose_os(&list, id, LOADED, "launch", os);
 	if (err == -ENOENT && id && os_running(os))
-		return refuse(EBUSY, "coexisting OS %u is running already; wait until it has stopped, or stop it (kexec --twinos-id=%u --twinos-stop)",
-			      id, id);
+		return refuse_running(id);
 	if (err == -ENOENT && id) {
 		os_numbers(&list, LOADED, numbers, sizeof(numbers));
 		return refuse(ENOENT, "nothing is loaded as coexisting OS %u (loaded: %s); load it with kexec --twinos --twinos-id=%u -l first",
@@ -62,7 +67,12 @@ int prepare_launch(const struct roots *roots, uint32_t id, struct os *os)
 		if (err)
 			return err;
 	}
-	return check_cpus(roots, os->cpus, os->nr_cpus, &list, os->id);
+	err = check_cpus(roots, os->cpus, os->nr_cpus, &list, os->id);
+	/* Another launch of it may have them since. Then its state has changed before. */
+	if (err && !read_oses(roots, &list) && find_os(&list, os->id) &&
+	    os_running(find_os(&list, os->id)))
+		return refuse_running(os->id);
+	return err;
 }
 
 /** prepare_unload() - kexec -u; also for what an OS that has ended still has */
