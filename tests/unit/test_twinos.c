@@ -226,6 +226,7 @@ static void words(void **state)
 		"weight 30 --json", "windows --os=1", "status --raw", "log --raw --json",
 		"status log",
 	};
+	char version[64];
 	unsigned int i;
 
 	(void)state;
@@ -244,7 +245,8 @@ static void words(void **state)
 		if (run(help[i]) || !strstr(output, "usage: twinos status"))
 			fail_msg("twinos %s: %s", help[i], output);
 	}
-	says("--version", "twinos test, ABI version 2\n");
+	snprintf(version, sizeof(version), "twinos test, ABI version %d\n", TWINOS_ABI_VERSION);
+	says("--version", version);
 }
 
 /* The log and the reason are another kernel's text. */
