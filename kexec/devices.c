@@ -80,10 +80,9 @@ static int refuse_owned(const char *what, const struct os *owner)
 /**
  * check_pci() - may a PCI function be taken from the running OS?
  * @id: of the OS that it is for
- * @claims: its disks are added
  */
 int check_pci(const struct roots *roots, const struct twinos_pci *pci,
-	      const struct os_list *oses, uint32_t id, struct claims *claims)
+	      const struct os_list *oses, uint32_t id)
 {
 	const struct os *owner = pci_owner(oses, pci, id);
 	char bdf[24], path[300], device[PATH_MAX];
@@ -104,7 +103,7 @@ int check_pci(const struct roots *roots, const struct twinos_pci *pci,
 	if (pci_held(oses, pci))
 		return 0;
 	err = check_kind(bdf, device);
-	return err ? err : check_in_use(roots, bdf, device, claims);
+	return err ? err : check_in_use(roots, bdf, device);
 }
 
 /*

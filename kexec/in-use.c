@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Does the running OS use a PCI function? The kernel is asked: a disk is claimed
- * for kexec alone, as a mount, swap, md or dm claims what it is on, and if one
- * of them was first, the kernel refuses, in whatever namespace and under whatever
- * name the disk is in use. The claims are held until the load has taken the
- * functions. What /proc and /sys say serves for explaining only. What the
- * kernel does not tell is refused.
+ * for a moment, as a mount, swap, md or dm claims what it is on, and if one of
+ * them was first, the kernel refuses, in whatever namespace and under whatever
+ * name the disk is in use. What /proc and /sys say serves for explaining only.
+ * What the kernel does not tell is refused.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +23,6 @@ struct function {
 	const struct roots *roots;
 	const char *bdf;
 	const char *device;		/* its folder below /sys/devices */
-	struct claims *claims;
 	bool hidden_disk;		/* it has one that cannot be opened, … */
 	bool heads;			/* … and others that stand for it */
 };
@@ -176,12 +174,12 @@ static int refuse_disk(const struct function *f, const char *path)
 		       f->bdf, last_part(path));
 }
 
-/* Claim a disk; as long as one of its partitions is in use, the kernel refuses that, too. */
+/* Can a disk be claimed? Not as long as one of its partitions is in use, either. */
 static int check_disk(struct function *f, const char *path)
 {
 	unsigned int major, minor;
 	char number[32];
-	int err, fd, *larger;
+	int err;
 
 	err = read_text(path, "dev", number, sizeof(number));
 	/* One of the ways to an NVMe namespace: only its head can be opened. */
@@ -193,26 +191,13 @@ static int check_disk(struct function *f, const char *path)
 		err = -EINVAL;
 	if (err)
 		return refuse_unknown(f, path, -err);
-	larger = reallocarray(f->claims->fd, f->claims->nr + 1, sizeof(int));
-	if (!larger)
-		return refuse(ENOMEM, "not enough memory for the disks of PCI function %s", f->bdf);
-	f->claims->fd = larger;
-	fd = claim_disk(major, minor);
-	if (fd == -EBUSY)
+	err = try_claim(major, minor);
+	if (err == -EBUSY)
 		return refuse_disk(f, path);
-	if (fd < 0)
-		return refuse(-fd, "whether PCI function %s (%s) is in use cannot be known: it cannot be claimed: %s; choose another",
-			      f->bdf, last_part(path), strerror(-fd));
-	f->claims->fd[f->claims->nr++] = fd;
+	if (err)
+		return refuse(-err, "whether PCI function %s (%s) is in use cannot be known: it cannot be claimed: %s; choose another",
+			      f->bdf, last_part(path), strerror(-err));
 	return 0;
-}
-
-void drop_claims(struct claims *claims)
-{
-	while (claims->nr)
-		close(claims->fd[--claims->nr]);
-	free(claims->fd);
-	claims->fd = NULL;
 }
 
 static int check_interface(const struct function *f, const char *path)
@@ -365,14 +350,10 @@ static int check_subsystems(struct function *f)
  * check_in_use() - refuses a PCI function that the running OS uses
  * @bdf: its name
  * @device: its folder below /sys/devices
- * @claims: all zero at first; its disks are added, also if the function is refused
  */
-int check_in_use(const struct roots *roots, const char *bdf, const char *device,
-		 struct claims *claims)
+int check_in_use(const struct roots *roots, const char *bdf, const char *device)
 {
-	struct function f = {
-		.roots = roots, .bdf = bdf, .device = device, .claims = claims,
-	};
+	struct function f = { .roots = roots, .bdf = bdf, .device = device };
 	int err = check_below(&f, device);
 
 	if (!err)

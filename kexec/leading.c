@@ -61,26 +61,30 @@ int check_leading(const struct roots *roots)
 }
 
 /**
- * claim_disk() - open a disk so that nobody else can claim it (mount, swapon, …)
+ * try_claim() - open a disk for us alone, as mount and swapon do, and close it
  *
  * Under a node of our own: what is in /dev may be missing or another device's.
- * Without waiting for a medium, which it need not have. Returns a file
- * descriptor or -errno without a refusal, -EBUSY if it is claimed.
+ * Without waiting for a medium, which it need not have. Not held on, as the
+ * kernel would find it in use when it takes the disk. Returns 0 or -errno
+ * without a refusal, -EBUSY if it is claimed.
  */
-int claim_disk(unsigned int major, unsigned int minor)
+int try_claim(unsigned int major, unsigned int minor)
 {
 	char folder[] = "/dev/.twinos-XXXXXX", node[sizeof(folder) + 8];
-	int fd = -1, err;
+	int fd = -1, err = 0;
 
 	if (!mkdtemp(folder))
 		return -errno;
 	snprintf(node, sizeof(node), "%s/disk", folder);
 	if (!mknod(node, S_IFBLK | 0600, makedev(major, minor)))
 		fd = open(node, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
-	err = -errno;
+	if (fd < 0)
+		err = -errno;
+	else
+		close(fd);
 	unlink(node);
 	rmdir(folder);
-	return fd < 0 ? err : fd;
+	return err;
 }
 
 /**

@@ -63,7 +63,6 @@ void release(struct loaded *l)
 {
 	while (l->nr_owned)
 		free(l->owned[--l->nr_owned]);
-	drop_claims(&l->claims);
 }
 
 static void add_segment(struct loaded *l, const char *what, const void *buf, uint64_t bufsz,
@@ -174,13 +173,13 @@ static int unpack_and_place(const struct request *r, struct loaded *l,
 }
 
 static int check_devices(const struct roots *roots, const struct share_options *share,
-			 const struct os_list *oses, uint32_t id, struct claims *claims)
+			 const struct os_list *oses, uint32_t id)
 {
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < share->nr_pci; i++) {
-		err = check_pci(roots, &share->pci[i], oses, id, claims);
+		err = check_pci(roots, &share->pci[i], oses, id);
 		if (err)
 			return err;
 	}
@@ -243,7 +242,7 @@ int prepare_load(const struct roots *roots, const struct request *r, const uint8
 	if (!err)
 		err = read_parts(r, l, &image, &kernel, &initrd, &initrd_size);
 	if (!err)
-		err = check_devices(roots, &share, &oses, id, &l->claims);
+		err = check_devices(roots, &share, &oses, id);
 	if (err)
 		return err;
 

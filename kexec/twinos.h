@@ -168,24 +168,16 @@ int build_e820(struct boot_e820_entry *table, unsigned int max,
 
 /* ---- devices.c, in-use.c: what of the share the running OS uses ---- */
 
-/* Disks that nobody else can mount or the like while they are open. */
-struct claims {
-	unsigned int nr;
-	int *fd;
-};
-
-int check_in_use(const struct roots *roots, const char *bdf, const char *device,
-		 struct claims *claims);
-void drop_claims(struct claims *claims);
+int check_in_use(const struct roots *roots, const char *bdf, const char *device);
 int check_pci(const struct roots *roots, const struct twinos_pci *pci,
-	      const struct os_list *oses, uint32_t id, struct claims *claims);
+	      const struct os_list *oses, uint32_t id);
 int check_irq(const struct roots *roots, uint32_t irq, const struct os_list *oses, uint32_t id);
 
 /* ---- leading.c: the running kernel ---- */
 
 bool twinos_leading(const struct roots *roots);
 int check_leading(const struct roots *roots);
-int claim_disk(unsigned int major, unsigned int minor);
+int try_claim(unsigned int major, unsigned int minor);
 int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments);
 int open_door(void);
 int twinos_command(unsigned int command, uint32_t id, uint32_t cpu);
@@ -219,7 +211,6 @@ struct loaded {
 	void *owned[8];			/* to be freed */
 	unsigned int nr_owned;
 	struct share_node share;
-	struct claims claims;		/* until the system call has been made */
 };
 
 /* Everything but the system call; release() afterwards whatever it returns. */

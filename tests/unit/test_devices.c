@@ -7,7 +7,6 @@
 static struct tree t;
 static struct os_list oses;
 static uint32_t id;			/* whom it is for */
-static unsigned int nr_claims;		/* by check() */
 
 #define VDB "sys/devices/pci0000:00/0000:00:04.0/virtio2/block/vdb"
 #define NVME "sys/devices/pci0000:00/0000:00:09.0/nvme/nvme0"
@@ -57,19 +56,13 @@ static const uint8_t msix[] = { 0x09, 0x11, 0 }, msi[] = { 0x05, 0 }, intx[] = {
 
 static int check(const char *bdf)
 {
-	struct claims claims = { 0 };
 	struct twinos_pci pci;
 	uint32_t nr;
-	int err;
 
 	assert_int_equal(parse_pci("--twinos-pci", bdf, &pci, &nr), 0);
 	assert_int_equal(read_oses(&t.roots, &oses), 0);
 	tree__claims();
-	err = check_pci(&t.roots, &pci, &oses, id, &claims);
-	assert_int_equal(tree__claims(), claims.nr);
-	nr_claims = claims.nr;
-	drop_claims(&claims);
-	return err;
+	return check_pci(&t.roots, &pci, &oses, id);
 }
 
 static void add_device(const char *path, const char *class, const char *file, const char *text)
@@ -166,7 +159,7 @@ static void disks(void **state)
 	(void)state;
 	add_disk();
 	assert_int_equal(check("00:04.0"), 0);
-	assert_int_equal(nr_claims, 1);		/* of the disk, with all its partitions */
+	assert_int_equal(tree__claims(), 1);		/* of the disk, with all its partitions */
 	tree__claim(254, 16, -EBUSY);
 	assert_refused(check("00:04.0"),
 		       "PCI function 0000:00:04.0 (vdb) is in use: the kernel has claimed it, for swap or for a file system that is detached or spans several devices; release it first");
@@ -259,12 +252,12 @@ static void multipath(void **state)
 	tree__link(&t, NVME_SUBSYSTEM "/nvme0", NVME);
 	tree__link(&t, "sys/class/nvme-subsystem/nvme-subsys0", NVME_SUBSYSTEM);
 	assert_int_equal(check("00:09.0"), 0);
-	assert_int_equal(nr_claims, 1);
+	assert_int_equal(tree__claims(), 1);
 	tree__claim(259, 0, -EBUSY);
 	tree__file(&t, "proc/self/mountinfo", "30 1 259:0 / / rw - ext4 /dev/root rw\n");
 	assert_refused(check("00:09.0"), "0000:00:09.0 (nvme0n1) is in use: it is mounted on /");
 	assert_int_equal(check("00:0a.0"), 0);
-	assert_int_equal(nr_claims, 0);
+	assert_int_equal(tree__claims(), 0);
 }
 
 static void interfaces(void **state)

@@ -39,7 +39,7 @@ void tree__os(struct tree *t, unsigned int id, const char *state, const char *mo
 void tree__claim(unsigned int major, unsigned int minor, int err);
 /* How many disks have been claimed since the last time. */
 unsigned int tree__claims(void);
-int __wrap_claim_disk(unsigned int major, unsigned int minor);
+int __wrap_try_claim(unsigned int major, unsigned int minor);
 
 /* The last refusal must contain text and be one line without a newline. */
 #define assert_refused(err, text) \
