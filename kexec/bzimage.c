@@ -17,6 +17,60 @@ static int refuse_image(const char *name, const char *why)
 	return refuse(ENOEXEC, "%s: %s", name, why);
 }
 
+static uint16_t le16(const uint8_t *p)
+{
+	return p[0] | p[1] << 8;
+}
+
+static uint32_t le32(const uint8_t *p)
+{
+	return le16(p) | (uint32_t)le16(p + 2) << 16;
+}
+
+/* Has an EFI program a section of this name? */
+static bool has_section(const uint8_t *file, size_t size, const char *name)
+{
+	uint64_t at = size < 0x40 ? size : le32(file + 0x3c);
+	unsigned int nr;
+
+	/* "PE", 20 bytes of file header, an optional header, 40 bytes for each section. */
+	if (at + 24 > size || memcmp(file + at, "PE\0", 4))
+		return false;
+	nr = le16(file + at + 6);
+	at += 24 + le16(file + at + 20);
+	for (; nr && at + 40 <= size; nr--, at += 40)
+		if (!strncmp((const char *)file + at, name, 8))
+			return true;
+	return false;
+}
+
+/* A file without a bzImage's header: what it may be, and where the bzImage is. */
+static int refuse_other(const char *name, const uint8_t *file, size_t size)
+{
+	static const struct {
+		const char *magic;
+		size_t size, at;
+		const char *why;
+	} kinds[] = {
+		{ "\x7f" "ELF", 4, 0,
+		  "an ELF file, perhaps vmlinux; give arch/x86/boot/bzImage of the same kernel" },
+		{ "zimg", 4, 4,
+		  "an EFI zboot image, which only other architectures have; give arch/x86/boot/bzImage of a TwinOS kernel" },
+		{ "\x1f\x8b", 2, 0,
+		  "a file packed with gzip; give the bzImage as it was built" },
+	};
+	unsigned int i;
+
+	if (!memcmp(file, "MZ", 2) && has_section(file, size, ".linux"))
+		return refuse(ENOEXEC,
+			      "%s: a unified kernel image; take the bzImage out of it (objcopy -O binary --dump-section .linux=bzImage %s /dev/null), and the initrd likewise (.initrd)",
+			      name, name);
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!memcmp(file + kinds[i].at, kinds[i].magic, kinds[i].size))
+			return refuse_image(name, kinds[i].why);
+	return refuse_image(name, "not a bzImage; give arch/x86/boot/bzImage of a TwinOS kernel");
+}
+
 /**
  * check_bzimage() - is a file a bzImage that a coexisting OS can be?
  * @name: file name, for the refusal
@@ -25,7 +79,7 @@ static int refuse_image(const char *name, const char *why)
 int check_bzimage(const char *name, const uint8_t *file, size_t size, struct bzimage *image)
 {
 	struct setup_header *h = &image->header;
-	uint64_t protected_size, end;
+	uint64_t end;
 
 	memset(image, 0, sizeof(*image));
 	if (!size)
@@ -33,7 +87,7 @@ int check_bzimage(const char *name, const uint8_t *file, size_t size, struct bzi
 	if (size < 2 * SECTOR)
 		return refuse_image(name, "too short for a bzImage; is it truncated?");
 	if (file[0x1fe] != 0x55 || file[0x1ff] != 0xaa || memcmp(file + 0x202, "HdrS", 4))
-		return refuse_image(name, "not a bzImage; give arch/x86/boot/bzImage of a TwinOS kernel");
+		return refuse_other(name, file, size);
 
 	/* The header says how long it is: the jump over it at 0x200. */
 	if (file[0x200] != 0xeb)
@@ -70,19 +124,19 @@ int check_bzimage(const char *name, const uint8_t *file, size_t size, struct bzi
 	image->setup_size = (h->setup_sects ? h->setup_sects : 4) * SECTOR + SECTOR;
 	if (image->setup_size >= size)
 		return refuse_image(name, "truncated: it ends inside its set-up code");
-	protected_size = size - image->setup_size;
 	/*
-	 * syssize counts 16-byte paragraphs of the protected-mode part. What
-	 * follows it is a CRC or a signature; what is missing is truncation.
+	 * syssize counts 16-byte paragraphs of the protected-mode part. What follows
+	 * it is a signature or padding; what is missing is truncation.
 	 */
-	if (!h->syssize || (uint64_t)h->syssize * 16 > protected_size)
+	image->kernel_size = (uint64_t)h->syssize * 16;
+	if (!h->syssize || image->kernel_size > size - image->setup_size)
 		return refuse_image(name, "truncated: it is shorter than its set-up header says");
 	end = (uint64_t)h->payload_offset + h->payload_length;
 	if (h->payload_offset < 0x200 || h->payload_length < 32 ||
-	    end > (uint64_t)h->syssize * 16 || end > protected_size)
+	    end > image->kernel_size)
 		return refuse_image(name, "corrupt set-up header (payload_offset, payload_length)");
-	if (protected_size > h->init_size)
-		return refuse_image(name, "corrupt set-up header (init_size is below the file's size)");
+	if (image->kernel_size > h->init_size)
+		return refuse_image(name, "corrupt set-up header (init_size is below the kernel's size)");
 	image->file = file;
 	image->size = size;
 	image->payload = file + image->setup_size + h->payload_offset;

@@ -20,6 +20,7 @@
 #endif
 #ifdef HAVE_LIBZSTD
 #include <zstd.h>
+#include <zstd_errors.h>
 #endif
 #ifdef HAVE_LIBLZ4
 #include <lz4.h>
@@ -116,26 +117,22 @@ static int unpack_lzma(const uint8_t *in, size_t size, struct output *out)
 #endif
 
 #ifdef HAVE_LIBZSTD
+/* One frame, in one piece: then its window may be any size, as in the kernel. */
 static int unpack_zstd(const uint8_t *in, size_t size, struct output *out)
 {
-	ZSTD_inBuffer input = { in, size, 0 };
-	ZSTD_outBuffer output = { out->data, out->max, 0 };
-	ZSTD_DStream *z = ZSTD_createDStream();
-	size_t left = 1;
+	const size_t frame = ZSTD_findFrameCompressedSize(in, size);
+	size_t unpacked;
 
-	if (!z)
-		return -ENOMEM;
-	while (left && input.pos < input.size && output.pos < output.size) {
-		left = ZSTD_decompressStream(z, &output, &input);
-		if (ZSTD_isError(left))
-			break;
-	}
-	ZSTD_freeDStream(z);
-	out->used = output.pos;
-	out->taken = input.pos;
-	if (!left)
-		return 0;
-	return !ZSTD_isError(left) && output.pos == output.size ? -EFBIG : -EINVAL;
+	if (ZSTD_isError(frame))
+		return -EINVAL;
+	unpacked = ZSTD_decompress(out->data, out->max, in, frame);
+	if (ZSTD_isError(unpacked))
+		return ZSTD_getErrorCode(unpacked) == ZSTD_error_dstSize_tooSmall ? -EFBIG :
+		       ZSTD_getErrorCode(unpacked) == ZSTD_error_memory_allocation ? -ENOMEM :
+		       -EINVAL;
+	out->used = unpacked;
+	out->taken = frame;
+	return 0;
 }
 #else
 #define unpack_zstd NULL
@@ -296,6 +293,14 @@ static const struct compressor *find_compressor(const uint8_t *in, size_t size)
 		    !memcmp(in, compressors[i].magic, compressors[i].magic_size))
 			return &compressors[i];
 	return NULL;
+}
+
+/** unpacked_size() - what a payload says about it in its last bytes, if that can be */
+uint64_t unpacked_size(const struct bzimage *image)
+{
+	const uint32_t size = le32(image->payload + image->payload_size - 4);
+
+	return size < image->header.init_size ? size : image->header.init_size;
 }
 
 /**

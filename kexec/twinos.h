@@ -103,6 +103,7 @@ struct bzimage {
 	struct setup_header header;
 	size_t header_size;		/* bytes of it that the file has */
 	size_t setup_size;		/* boot sector and set-up sectors */
+	size_t kernel_size;		/* what is loaded of the rest */
 	const uint8_t *payload;
 	size_t payload_size;
 };
@@ -116,6 +117,7 @@ struct vmlinux {
 };
 
 int check_bzimage(const char *name, const uint8_t *file, size_t size, struct bzimage *image);
+uint64_t unpacked_size(const struct bzimage *image);
 int unpack_payload(const char *name, const struct bzimage *image, uint8_t **data, size_t *size);
 int unpack_initrd(const uint8_t *file, size_t file_size, size_t max, uint8_t **data,
 		  size_t *size);

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <zstd.h>
 #include "image.h"
 
 #define HEADER(file) ((struct setup_header *)((file) + 0x1f1))
@@ -121,6 +122,112 @@ static void header_fields(void **state)
 	expect_header("payload", payload_in_head);
 	expect_header("payload", payload_long);
 	expect_header("payload", payload_short);
+}
+
+/* What follows the kernel is not looked at and not loaded: a signature, padding. */
+static void padded(void **state)
+{
+	const size_t padding = 64 << 20;
+	struct bzimage image;
+	struct vmlinux kernel;
+	size_t size;
+	uint8_t *file = image__make(GZIP, &size);
+
+	(void)state;
+	file = realloc(file, size + padding);
+	assert_non_null(file);
+	memset(file + size, 0xa5, padding);
+	if (image__read(file, size + padding, &image, &kernel))
+		fail_msg("%s", refusal());
+	assert_int_equal(image.setup_size + image.kernel_size, size);
+	free(kernel.image);
+	free(file);
+}
+
+/* An EFI program with three sections, the last one named. */
+static void make_efi(uint8_t *file, const char *section)
+{
+	memcpy(file, "MZ", 2);
+	file[0x3c] = 0x80;
+	memcpy(file + 0x80, "PE\0\0\x64\x86\x03\0", 8);
+	file[0x80 + 20] = 0xf0;		/* size of the optional header */
+	memcpy(file + 0x80 + 24 + 0xf0, ".text", 5);
+	memcpy(file + 0x80 + 24 + 0xf0 + 40, ".initrd", 7);
+	memcpy(file + 0x80 + 24 + 0xf0 + 80, section, strlen(section));
+}
+
+/* Files that hold a kernel in another form. */
+static void other_files(void **state)
+{
+	uint8_t *file = calloc(1, 2048);
+	struct bzimage image;
+
+	(void)state;
+	make_efi(file, ".linux");
+	assert_refused(check_bzimage("uki.efi", file, 2048, &image),
+		       "uki.efi: a unified kernel image; take the bzImage out of it (objcopy -O binary --dump-section .linux=bzImage uki.efi /dev/null), and the initrd likewise (.initrd)");
+	/* Cut, or with numbers that point anywhere: read no further than it goes. */
+	file = realloc(file, 1024);
+	file[0x3d] = 0x03;
+	assert_refused(check_bzimage("f", file, 1024, &image), "not a bzImage");
+	memset(file + 0x3c, 0xff, 4);
+	assert_refused(check_bzimage("f", file, 1024, &image), "not a bzImage");
+	memset(file, 0, 1024);
+	make_efi(file, ".linux");
+	memset(file + 0x80 + 20, 0xff, 2);
+	assert_refused(check_bzimage("f", file, 1024, &image), "not a bzImage");
+	make_efi(file, ".linux");
+	memset(file + 0x80 + 6, 0xff, 2);
+	make_efi(file, "nothing");
+	assert_refused(check_bzimage("f", file, 1024, &image), "not a bzImage");
+	memset(file, 0, 1024);
+	memcpy(file, "MZ\0\0zimg", 8);
+	assert_refused(check_bzimage("f", file, 1024, &image), "an EFI zboot image");
+	memcpy(file, "\x7f" "ELF", 4);
+	memset(file + 4, 0, 4);
+	assert_refused(check_bzimage("f", file, 1024, &image), "vmlinux");
+	memcpy(file, "\x1f\x8b\x08", 3);
+	assert_refused(check_bzimage("f", file, 1024, &image), "gzip");
+	free(file);
+}
+
+/* As "zstd --ultra --long=31" packs it: more window than a stream may have. */
+static void long_window(void **state)
+{
+	static struct elf_image elf;
+	const size_t room = sizeof(elf) + 4096;
+	uint8_t *packed = malloc(room), *file;
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+	ZSTD_outBuffer out = { packed, room, 0 };
+	struct bzimage image;
+	struct vmlinux kernel;
+	size_t size;
+
+	(void)state;
+	image__elf(&elf);
+	ZSTD_CCtx_setParameter(z, ZSTD_c_windowLog, 31);
+	ZSTD_CCtx_setParameter(z, ZSTD_c_contentSizeFlag, 0);
+	ZSTD_CCtx_setParameter(z, ZSTD_c_hashLog, 12);
+	ZSTD_CCtx_setParameter(z, ZSTD_c_chainLog, 12);
+	ZSTD_CCtx_setParameter(z, ZSTD_c_strategy, ZSTD_fast);
+	{
+		ZSTD_inBuffer in = { &elf, sizeof(elf), 0 };
+
+		/* In two steps, so that the size is not known when the frame begins. */
+		in.size /= 2;
+		assert_false(ZSTD_isError(ZSTD_compressStream2(z, &out, &in, ZSTD_e_flush)));
+		in.size = sizeof(elf);
+		assert_int_equal(ZSTD_compressStream2(z, &out, &in, ZSTD_e_end), 0);
+	}
+	ZSTD_freeCCtx(z);
+	memcpy(packed + out.pos, &(uint32_t){ sizeof(elf) }, 4);
+	file = image__bzimage(packed, out.pos + 4, &size);
+	if (image__read(file, size, &image, &kernel))
+		fail_msg("%s", refusal());
+	assert_memory_equal(kernel.image, elf.code, sizeof(elf.code));
+	free(kernel.image);
+	free(file);
+	free(packed);
 }
 
 /* What read_vmlinux says about a changed ELF. */
@@ -366,6 +473,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_compressor), cmocka_unit_test(header_fields),
+		cmocka_unit_test(padded), cmocka_unit_test(other_files), cmocka_unit_test(long_window),
 		cmocka_unit_test(kernels), cmocka_unit_test(bombs), cmocka_unit_test(garbage),
 		cmocka_unit_test(truncated), cmocka_unit_test(mutated_headers),
 		cmocka_unit_test(mutated_payloads), cmocka_unit_test(mutated_kernels),
