@@ -45,14 +45,14 @@ static int read_cpus(const struct roots *roots, const char *file, struct cpu_set
 		refuse(EIO, "%s does not tell which CPUs there are: %s", path, set->text) : 0;
 }
 
-/* Is word among the words of text, separated by blanks or newlines? */
-static bool has_word(const char *text, const char *word)
+/** has_word() - is it among the words of a text, which blanks, tabs or newlines separate? */
+bool has_word(const char *text, const char *word)
 {
 	const size_t length = strlen(word);
 	size_t n;
 
-	for (text += strspn(text, " \n"); *text; text += n + strspn(text + n, " \n")) {
-		n = strcspn(text, " \n");
+	for (text += strspn(text, " \t\n"); *text; text += n + strspn(text + n, " \t\n")) {
+		n = strcspn(text, " \t\n");
 		if (n == length && !memcmp(text, word, n))
 			return true;
 	}

@@ -4,65 +4,120 @@
  * make the segments for kexec_load(2). Nothing is changed in the running
  * system here, so a refusal leaves an image loaded before as it was.
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "twinos.h"
 #include "parameters.h"
 
 #define FILE_MAX (4ull << 30)
+#define MIB (UINT64_C(1) << 20)
+#define CPUID_7_ECX_LA57 (1u << 16)
 
-/** read_whole_file() - @data is to be freed; an empty file gives size 0 */
-int read_whole_file(const char *name, uint8_t **data, size_t *size)
+/* @mapped: size of a mapping, 0 for what malloc() gave */
+static void own(struct loaded *l, void *data, size_t mapped)
 {
-	struct stat st;
-	uint8_t *buf;
-	size_t used = 0;
-	ssize_t n = 0;
-	int fd, err;
-
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return refuse(errno, "%s cannot be opened: %s", name, strerror(errno));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return refuse(EINVAL, "%s is not a regular file", name);
-	}
-	if ((uint64_t)st.st_size > FILE_MAX) {
-		close(fd);
-		return refuse(EFBIG, "%s is larger than 4 GiB", name);
-	}
-	buf = malloc(st.st_size + 1);
-	if (!buf) {
-		close(fd);
-		return refuse(ENOMEM, "not enough memory to read %s", name);
-	}
-	while (used < (size_t)st.st_size && (n = read(fd, buf + used, st.st_size - used)) > 0)
-		used += n;
-	err = n < 0 ? errno : 0;
-	close(fd);
-	if (err) {
-		free(buf);
-		return refuse(err, "%s cannot be read: %s", name, strerror(err));
-	}
-	*data = buf;
-	*size = used;
-	return 0;
-}
-
-static void own(struct loaded *l, void *data)
-{
-	l->owned[l->nr_owned++] = data;
+	l->owned[l->nr_owned].data = data;
+	l->owned[l->nr_owned++].mapped = mapped;
 }
 
 void release(struct loaded *l)
 {
-	while (l->nr_owned)
-		free(l->owned[--l->nr_owned]);
+	while (l->nr_owned) {
+		l->nr_owned--;
+		if (l->owned[l->nr_owned].mapped)
+			munmap(l->owned[l->nr_owned].data, l->owned[l->nr_owned].mapped);
+		else
+			free(l->owned[l->nr_owned].data);
+	}
+}
+
+/* A file as it is in the page cache, so that it takes no memory of its own. */
+static int map_file(struct loaded *l, const char *name, const uint8_t **data, size_t *size)
+{
+	struct stat st;
+	int fd, err = 0;
+	void *map;
+
+	*data = NULL;
+	*size = 0;
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return refuse(errno, "%s cannot be opened: %s", name, strerror(errno));
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		err = refuse(EINVAL, "%s is not a regular file", name);
+	} else if ((uint64_t)st.st_size > FILE_MAX) {
+		err = refuse(EFBIG, "%s is larger than 4 GiB", name);
+	} else if (st.st_size) {
+		map = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (map == MAP_FAILED) {
+			err = refuse(errno, "%s cannot be read: %s", name, strerror(errno));
+		} else {
+			own(l, map, st.st_size);
+			*data = map;
+			*size = st.st_size;
+		}
+	}
+	close(fd);
+	return err;
+}
+
+/* Without what would have to be swapped out for it. */
+static int available_memory(const struct roots *roots, uint64_t *bytes)
+{
+	static const char key[] = "MemAvailable:";
+	char path[300], *text = NULL, *at = NULL;
+
+	snprintf(path, sizeof(path), "%s/meminfo", roots->proc);
+	if (!read_file(path, &text, NULL))
+		at = strstr(text, key);
+	if (at)
+		*bytes = strtoull(at + strlen(key), NULL, 10) << 10;
+	free(text);
+	return at ? 0 : refuse(EIO, "%s does not tell how much memory is available", path);
+}
+
+/* Better refused than a process of the running OS killed for it. */
+static int check_memory_for(const struct roots *roots, const char *name, uint64_t bytes)
+{
+	uint64_t available;
+	int err = available_memory(roots, &available);
+
+	if (err || bytes <= available)
+		return err;
+	return refuse(ENOMEM,
+		      "%s: to load it needs %" PRIu64 " MiB of memory, and %" PRIu64 " MiB are available; free some first",
+		      name, (bytes + MIB - 1) / MIB, available / MIB);
+}
+
+/* What the running kernel and the CPU say; all CPUs are taken to be alike. */
+static int read_paging(const struct roots *roots, struct paging *paging)
+{
+	char path[300], *text = NULL, *flags = NULL;
+	unsigned int a, b, c, d;
+
+	snprintf(path, sizeof(path), "%s/cpuinfo", roots->proc);
+	if (!read_file(path, &text, NULL))
+		flags = strstr(text, "\nflags");
+	if (!flags) {
+		free(text);
+		return refuse(EIO, "%s does not tell the flags of the CPU", path);
+	}
+	flags++;
+	flags[strcspn(flags, "\n")] = 0;
+	/* The kernel takes la57 out of the list if it does not use it. */
+	paging->five_levels = has_word(flags, "la57");
+	paging->gbpages = has_word(flags, "pdpe1gb");
+	paging->cpu_five_levels = paging->five_levels ||
+		(__get_cpuid_count(7, 0, &a, &b, &c, &d) && c & CPUID_7_ECX_LA57);
+	free(text);
+	return 0;
 }
 
 static void add_segment(struct loaded *l, const char *what, const void *buf, uint64_t bufsz,
@@ -85,7 +140,7 @@ static int make_purgatory(struct loaded *l, const uint8_t *code, size_t size, ui
 	*copy = malloc(size);
 	if (!*copy)
 		return refuse(ENOMEM, "not enough memory for the purgatory");
-	own(l, *copy);
+	own(l, *copy, 0);
 	memcpy(*copy, code, size);
 	parameters = (void *)*copy;
 	if (parameters->magic != PURGATORY_MAGIC || parameters->size != size ||
@@ -111,66 +166,23 @@ static int make_purgatory(struct loaded *l, const uint8_t *code, size_t size, ui
 	return 0;
 }
 
-static int read_parts(const struct request *r, struct loaded *l, struct bzimage *image,
-		      struct vmlinux *kernel, const uint8_t **initrd, size_t *initrd_size)
-{
-	uint8_t *file, *elf;
-	size_t size;
-	int err;
-
-	err = read_whole_file(r->kernel, &file, &size);
-	if (err)
-		return err;
-	own(l, file);
-	err = check_bzimage(r->kernel, file, size, image);
-	if (err)
-		return err;
-	if (strlen(r->command_line) > image->header.cmdline_size)
-		return refuse(E2BIG, "the command line has %zu characters; this kernel takes at most %u",
-			      strlen(r->command_line), image->header.cmdline_size);
-	err = unpack_payload(r->kernel, image, &elf, &size);
-	if (err)
-		return err;
-	err = read_vmlinux(r->kernel, image, elf, size, kernel);
-	free(elf);
-	if (err)
-		return err;
-	own(l, kernel->image);
-
-	*initrd = NULL;
-	*initrd_size = 0;
-	if (r->initrd) {
-		err = read_whole_file(r->initrd, &file, initrd_size);
-		if (err)
-			return err;
-		own(l, file);
-		if (!*initrd_size)
-			return refuse(ENOEXEC, "the initrd %s is empty", r->initrd);
-		*initrd = file;
-	}
-	return 0;
-}
-
-/*
- * Unpack the initrd if the window has room, and place everything again. The
- * coexisting OS needs as much again for the files and wants to run, too: hence
- * a quarter of what is left of the window.
- */
-static int unpack_and_place(const struct request *r, struct loaded *l,
-			    const struct bzimage *image, const struct vmlinux *kernel,
-			    struct sizes *sizes, const uint8_t **initrd)
-{
-	struct placement *p = &l->placement;
-	uint8_t *data;
-	size_t size;
-
-	if (unpack_initrd(*initrd, sizes->initrd, (p->window.size - p->need) / 4, &data, &size))
-		return 0;
-	own(l, data);
-	*initrd = data;
-	sizes->initrd = size;
-	return place(r->kernel, image, kernel, sizes, p);
-}
+/* What a load has found out so far; each step below adds to it. */
+struct load {
+	const struct roots *roots;
+	const struct request *request;
+	struct share_options share;	/* options, and the defaults for the rest */
+	struct memory_map firmware, used;
+	struct os_list oses;
+	uint32_t id;
+	struct paging paging;
+	struct bzimage image;
+	struct vmlinux kernel;		/* its image is only kept for the direct entry */
+	const uint8_t *initrd;		/* NULL if there is none */
+	char *command_line;
+	struct sizes sizes;
+	uint8_t *purgatory;
+	struct boot_params *params;
+};
 
 static int check_devices(const struct roots *roots, const struct share_options *share,
 			 const struct os_list *oses, uint32_t id)
@@ -202,6 +214,239 @@ static int check_id(const struct os_list *oses, uint32_t id)
 		      id, id);
 }
 
+/* Memory, number and CPUs. */
+static int choose_share(struct load *load, struct loaded *l)
+{
+	const struct roots *roots = load->roots;
+	struct placement *p = &l->placement;
+	int err;
+
+	load->share = load->request->share;
+	load->id = load->request->id;
+	err = share_defaults(&load->share, roots->conf);
+	if (!err)
+		err = read_oses(roots, &load->oses);
+	if (!err)
+		err = check_id(&load->oses, load->id);
+	if (!err)
+		err = read_firmware_map(roots->sys, &load->firmware);
+	if (!err)
+		err = read_used_map(roots->proc, &load->used);
+	if (!err)
+		err = find_window(roots, &load->share, &load->oses, &load->id, &load->firmware,
+				  &load->used, &p->window, &p->low);
+	if (!err)
+		err = read_paging(roots, &load->paging);
+	if (!err)
+		err = check_span(&p->window, &load->paging);
+	if (!err)
+		err = check_cpus(roots, load->share.cpus, load->share.nr_cpus, &load->oses,
+				 load->id);
+	return err;
+}
+
+/* A serial port among the PCI functions? By their class: serial or multiport. */
+static bool has_pci_serial(const struct roots *roots, const struct share_options *share)
+{
+	char path[400], text[16];
+	unsigned int i;
+
+	for (i = 0; i < share->nr_pci; i++) {
+		const struct twinos_pci *pci = &share->pci[i];
+
+		snprintf(path, sizeof(path), "%s/bus/pci/devices/%04x:%02x:%02x.%x", roots->sys,
+			 pci->domain, pci->bus, pci->devfn >> 3, pci->devfn & 7);
+		if (!read_text(path, "class", text, sizeof(text)) &&
+		    (!strncmp(text, "0x0700", 6) || !strncmp(text, "0x0702", 6)))
+			return true;
+	}
+	return false;
+}
+
+static int make_command_line(struct load *load, struct loaded *l)
+{
+	const uint32_t max = load->image.header.cmdline_size;
+	size_t length;
+	int err;
+
+	err = fit_command_line(load->request->command_line, &load->share,
+			       has_pci_serial(load->roots, &load->share), &load->command_line,
+			       &l->left_out);
+	own(l, load->command_line, 0);
+	own(l, l->left_out, 0);
+	if (err)
+		return err;
+	length = strlen(load->command_line);
+	if (length > max)
+		return refuse(E2BIG, "the command line has %zu characters; this kernel takes at most %u",
+			      length, max);
+	load->sizes.command_line = length + 1;
+	return 0;
+}
+
+/* The kernel unpacked, whichever its entry: only that tells whether it is TwinOS-aware. */
+static int unpack_kernel(struct load *load, struct loaded *l)
+{
+	const char *name = load->request->kernel;
+	uint8_t *elf;
+	size_t size;
+	int err;
+
+	/* It is unpacked and laid out before what was unpacked can go. */
+	err = check_memory_for(load->roots, name, 2 * unpacked_size(&load->image));
+	if (!err)
+		err = unpack_payload(name, &load->image, &elf, &size);
+	if (err)
+		return err;
+	err = read_vmlinux(name, &load->image, elf, size, &load->kernel);
+	free(elf);
+	if (err)
+		return err;
+	if (l->placement.direct) {
+		own(l, load->kernel.image, 0);
+	} else {
+		free(load->kernel.image);
+		load->kernel.image = NULL;
+	}
+	return 0;
+}
+
+static int read_kernel(struct load *load, struct loaded *l)
+{
+	const struct request *r = load->request;
+	struct placement *p = &l->placement;
+	const uint8_t *file;
+	size_t size;
+	int err;
+
+	/* The kernel itself has no 32-bit entry; its decompressor has. */
+	p->entry_32bit = r->entry_32bit;
+	p->direct = r->entry == TWINOS_ENTRY_DIRECT ||
+		    (r->entry == TWINOS_ENTRY_DEFAULT && !r->entry_32bit);
+	err = map_file(l, r->kernel, &file, &size);
+	if (!err)
+		err = check_bzimage(r->kernel, file, size, &load->image);
+	if (!err)
+		err = make_command_line(load, l);
+	if (!err)
+		err = check_paging(r->kernel, &load->image, p, load->command_line, &load->paging);
+	if (!err)
+		err = unpack_kernel(load, l);
+	return err;
+}
+
+static int read_initrd(struct load *load, struct loaded *l)
+{
+	const char *name = load->request->initrd;
+	size_t size;
+	int err;
+
+	if (!name)
+		return 0;
+	err = map_file(l, name, &load->initrd, &size);
+	if (!err && !size)
+		err = refuse(ENOEXEC, "the initrd %s is empty", name);
+	load->sizes.initrd = size;
+	return err;
+}
+
+/*
+ * Place all parts, then unpack the initrd if the window has room, and place them
+ * again. The coexisting OS needs as much again for the files and wants to run, too:
+ * hence a quarter of what is left of the window; and the running one goes on:
+ * half of its memory.
+ */
+static int place_parts(struct load *load, struct loaded *l)
+{
+	const char *name = load->request->kernel;
+	struct placement *p = &l->placement;
+	uint64_t room, available;
+	uint8_t *data;
+	size_t size;
+	int err;
+
+	err = place(name, &load->image, &load->kernel, &load->sizes, p);
+	if (err || !load->initrd)
+		return err;
+	err = available_memory(load->roots, &available);
+	if (err)
+		return err;
+	room = (p->window.size - p->need) / 4;
+	if (room > available / 2)
+		room = available / 2;
+	if (unpack_initrd(load->initrd, load->sizes.initrd, room, &data, &size))
+		return 0;
+	own(l, data, 0);
+	load->initrd = data;
+	load->sizes.initrd = size;
+	return place(name, &load->image, &load->kernel, &load->sizes, p);
+}
+
+/* What the coexisting kernel and the way to it are told, now that all has its place. */
+static int fill_parts(struct load *load, struct loaded *l, const uint8_t *purgatory)
+{
+	int err = make_purgatory(l, purgatory, load->sizes.purgatory, &load->purgatory);
+
+	if (err)
+		return err;
+	load->params = calloc(1, sizeof(*load->params));
+	if (!load->params)
+		return refuse(ENOMEM, "not enough memory for boot_params");
+	own(l, load->params, 0);
+	fill_share(&l->share, &l->placement, &load->share, load->id);
+	return fill_boot_params(load->params, &load->image, &l->placement, &load->firmware);
+}
+
+static void add_segments(const struct load *load, struct loaded *l)
+{
+	const struct placement *p = &l->placement;
+
+	add_segment(l, "share", &l->share, sizeof(l->share),
+		    p->window.start + TWINOS_SHARE_OFFSET, sizeof(l->share));
+	add_segment(l, "purgatory", load->purgatory, load->sizes.purgatory, p->purgatory.start,
+		    load->sizes.purgatory);
+	add_segment(l, "boot_params", load->params, sizeof(*load->params), p->boot_params.start,
+		    sizeof(*load->params));
+	add_segment(l, "command line", load->command_line, load->sizes.command_line,
+		    p->command_line.start, load->sizes.command_line);
+	if (p->direct)
+		add_segment(l, "kernel", load->kernel.image, load->kernel.file_size,
+			    p->load.start, p->load.size);
+	else
+		add_segment(l, "bzImage", load->image.file + load->image.setup_size,
+			    load->image.kernel_size, p->load.start, p->load.size);
+	if (load->initrd)
+		add_segment(l, "initrd", load->initrd, load->sizes.initrd, p->initrd.start,
+			    load->sizes.initrd);
+}
+
+static void debug_range(const char *what, const struct range *r)
+{
+	if (r->size)
+		debug("twinos: %-12s %#14" PRIx64 "-%#" PRIx64 "\n", what, r->start,
+		      range_end(r) - 1);
+}
+
+/* Everything that can be refused. */
+static int run_steps(struct load *load, struct loaded *l, const uint8_t *purgatory)
+{
+	int err = choose_share(load, l);
+
+	if (!err)
+		err = read_kernel(load, l);
+	if (!err)
+		err = read_initrd(load, l);
+	if (!err)
+		err = check_devices(load->roots, &load->share, &load->oses, load->id);
+	if (!err)
+		err = place_parts(load, l);
+	if (!err)
+		err = fill_parts(load, l, purgatory);
+	free(load->firmware.range);
+	free(load->used.range);
+	return err;
+}
+
 /**
  * prepare_load() - everything up to the system call
  * @purgatory: as it was built
@@ -210,96 +455,32 @@ static int check_id(const struct os_list *oses, uint32_t id)
 int prepare_load(const struct roots *roots, const struct request *r, const uint8_t *purgatory,
 		 size_t purgatory_size, struct loaded *l)
 {
-	static struct memory_map firmware, used;
-	static struct os_list oses;
-	struct share_options share = r->share;
-	struct placement *p = &l->placement;
-	struct boot_params *params;
-	struct vmlinux kernel;
-	struct bzimage image;
-	const uint8_t *initrd;
-	struct sizes sizes;
-	size_t initrd_size;
-	uint8_t *code = NULL;
-	uint32_t id = r->id;
+	static struct load load;
+	const struct placement *p = &l->placement;
+	unsigned int i;
 	int err;
 
 	memset(l, 0, sizeof(*l));
-	err = share_defaults(&share, roots->conf);
-	if (!err)
-		err = read_oses(roots, &oses);
-	if (!err)
-		err = check_id(&oses, id);
-	if (!err)
-		err = read_firmware_map(roots->sys, &firmware);
-	if (!err)
-		err = read_used_map(roots->proc, &used);
-	if (!err)
-		err = find_window(roots, &share, &oses, &id, &firmware, &used, &p->window,
-				  &p->low);
-	if (!err)
-		err = check_cpus(roots, share.cpus, share.nr_cpus, &oses, id);
-	if (!err)
-		err = read_parts(r, l, &image, &kernel, &initrd, &initrd_size);
-	if (!err)
-		err = check_devices(roots, &share, &oses, id);
+	memset(&load, 0, sizeof(load));
+	load.roots = roots;
+	load.request = r;
+	load.sizes.purgatory = purgatory_size;
+	err = run_steps(&load, l, purgatory);
 	if (err)
 		return err;
 
-	/* The kernel itself has no 32-bit entry; its decompressor has. */
-	p->entry_32bit = r->entry_32bit;
-	p->direct = r->entry == TWINOS_ENTRY_DIRECT ||
-		    (r->entry == TWINOS_ENTRY_DEFAULT && !r->entry_32bit);
-	sizes = (struct sizes){
-		.initrd = initrd_size,
-		.command_line = strlen(r->command_line) + 1,
-		.purgatory = purgatory_size,
-	};
-	err = place(r->kernel, &image, &kernel, &sizes, p);
-	if (!err && initrd)
-		err = unpack_and_place(r, l, &image, &kernel, &sizes, &initrd);
-	if (!err)
-		err = make_purgatory(l, purgatory, purgatory_size, &code);
-	if (err)
-		return err;
-	params = calloc(1, sizeof(*params));
-	if (!params)
-		return refuse(ENOMEM, "not enough memory for boot_params");
-	own(l, params);
-	err = fill_boot_params(params, &image, p, &firmware);
-	if (err)
-		return err;
-	fill_share(&l->share, p, &share, id);
-
-	debug("twinos: %-12s %#14" PRIx64 "-%#" PRIx64 "\n", "window", p->window.start,
-	      range_end(&p->window) - 1);
-	if (p->low.size)
-		debug("twinos: %-12s %#14" PRIx64 "-%#" PRIx64 "\n", "low slice", p->low.start,
-		      range_end(&p->low) - 1);
-	debug("twinos: %-12s %#14" PRIx64 "-%#" PRIx64 "\n", "run-time", p->kernel.start,
-	      range_end(&p->kernel) - 1);
-	add_segment(l, "share", &l->share, sizeof(l->share),
-		    p->window.start + TWINOS_SHARE_OFFSET, sizeof(l->share));
-	add_segment(l, "purgatory", code, purgatory_size, p->purgatory.start, purgatory_size);
-	add_segment(l, "boot_params", params, sizeof(*params), p->boot_params.start,
-		    sizeof(*params));
-	add_segment(l, "command line", r->command_line, sizes.command_line,
-		    p->command_line.start, sizes.command_line);
-	if (p->direct)
-		add_segment(l, "kernel", kernel.image, kernel.file_size, p->load.start,
-			    p->load.size);
-	else
-		add_segment(l, "bzImage", image.file + image.setup_size,
-			    image.size - image.setup_size, p->load.start, p->load.size);
-	if (initrd)
-		add_segment(l, "initrd", initrd, sizes.initrd, p->initrd.start, sizes.initrd);
+	debug_range("window", &p->window);
+	debug_range("low slice", &p->low);
+	debug_range("run-time", &p->kernel);
+	add_segments(&load, l);
 	debug("twinos: entry at %#" PRIx64 " (%s), through the purgatory at %#" PRIx64 "\n",
 	      p->entry, p->direct ? "direct" : p->entry_32bit ? "bzImage, 32-bit" : "bzImage",
 	      p->purgatory.start + PURGATORY_ENTRY);
-	for (unsigned int i = 0; i < params->e820_entries; i++)
+	for (i = 0; i < load.params->e820_entries; i++)
 		debug("twinos: e820 %#14" PRIx64 "-%#" PRIx64 " %s\n",
-		      (uint64_t)params->e820_table[i].addr,
-		      (uint64_t)(params->e820_table[i].addr + params->e820_table[i].size - 1),
-		      params->e820_table[i].type == 1 ? "RAM" : "reserved");
+		      (uint64_t)load.params->e820_table[i].addr,
+		      (uint64_t)(load.params->e820_table[i].addr +
+				 load.params->e820_table[i].size - 1),
+		      load.params->e820_table[i].type == 1 ? "RAM" : "reserved");
 	return 0;
 }

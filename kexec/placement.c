@@ -38,6 +38,65 @@ static uint64_t place_small(struct placement *p, const struct sizes *sizes, uint
 }
 
 /**
+ * check_span() - can one page table hold the window?
+ *
+ * The kernel builds one for the launch, with a single table of entries for 1 GiB
+ * each and, if the CPU has no pages of that size, room for three below it.
+ */
+int check_span(const struct range *window, const struct paging *paging)
+{
+	const uint64_t first = window->start >> 30, last = (range_end(window) - 1) >> 30;
+
+	if (first >> 9 != last >> 9)
+		return refuse(ERANGE,
+			      "the window %#" PRIx64 "-%#" PRIx64 " crosses a multiple of 512 GiB, which the launch cannot map; choose one on one side of %#" PRIx64,
+			      window->start, range_end(window) - 1, last >> 9 << 39);
+	if (!paging->gbpages && last - first >= 3)
+		return refuse(ERANGE,
+			      "the window %#" PRIx64 "-%#" PRIx64 " is too large: this CPU has no pages of 1 GiB, and the launch maps at most three GiB without; set --mem-max to %#" PRIx64 " or below",
+			      window->start, range_end(window) - 1, ((first + 3) << 30) - 1);
+	return 0;
+}
+
+/**
+ * check_paging() - will the kernel run with as many levels as the running one?
+ * @name: of the kernel's file, for the refusal
+ * @p: direct and entry_32bit are set
+ *
+ * A CPU can only change the number with paging off, so kernels that switch by
+ * loading CR3 must agree; the kernel itself goes by what it finds. A decompressor goes
+ * by CPU and command line, and changes it in a trampoline that it puts below 640 KiB:
+ * where the BIOS data area says that memory ends, or in the last RAM of its memory map
+ * below that. Neither need be the coexisting OS's, nor mapped at the launch, and an NMI
+ * there has no handler. So nothing that needs it is loaded; with the 32-bit
+ * entry, that is any 5-level paging.
+ */
+int check_paging(const char *name, const struct bzimage *image, const struct placement *p,
+		 const char *command_line, const struct paging *paging)
+{
+	const bool can = image->header.xloadflags & XLF_5LEVEL_ENABLED;
+	const bool refrains = has_word(command_line, "no5lvl");
+
+	if (paging->five_levels && !can)
+		return refuse(ENOEXEC,
+			      "%s cannot run with 5-level paging, which the running kernel uses; build it with CONFIG_X86_5LEVEL=y, or boot the running kernel with no5lvl",
+			      name);
+	if (p->direct)
+		return 0;
+	if (paging->five_levels && p->entry_32bit)
+		return refuse(EINVAL,
+			      "--entry-32bit does not go with 5-level paging, which the running kernel uses; leave it out, or boot the running kernel with no5lvl");
+	if (paging->five_levels && refrains)
+		return refuse(EINVAL,
+			      "no5lvl would end 5-level paging, which the running kernel uses; leave it out of --append, or boot the running kernel with it, too");
+	if (!paging->five_levels && paging->cpu_five_levels && can && !refrains)
+		return refuse(EINVAL,
+			      "%s: its decompressor would begin 5-level paging, which the running kernel does not use; add no5lvl to --append, or use --twinos-entry=direct",
+			      name);
+	return 0;
+}
+
+/**
  * place() - find room for all parts in p->window
  * @name: of the kernel's file, for the refusal
  * @kernel: laid out, used for the direct entry

@@ -64,6 +64,7 @@ int check_memory(const struct os_list *list, const char *what, const struct rang
 
 /* ---- cpus.c: which CPUs may leave the leading OS ---- */
 
+bool has_word(const char *text, const char *word);
 int check_cpus(const struct roots *roots, const uint32_t *cpus, uint32_t nr,
 	       const struct os_list *oses, uint32_t id);
 int missing_cpu(const struct roots *roots, const struct os *ended, const struct os_list *oses);
@@ -147,8 +148,23 @@ struct sizes {
 	uint64_t purgatory;
 };
 
+/* How the running kernel uses the CPU's page tables, and what the CPU could do. */
+struct paging {
+	bool five_levels;		/* in use */
+	bool cpu_five_levels;
+	bool gbpages;			/* pages of 1 GiB */
+};
+
+int check_span(const struct range *window, const struct paging *paging);
+int check_paging(const char *name, const struct bzimage *image, const struct placement *p,
+		 const char *command_line, const struct paging *paging);
 int place(const char *name, const struct bzimage *image, const struct vmlinux *kernel,
 	  const struct sizes *sizes, struct placement *p);
+
+/* ---- cmdline.c: the command line without what is somebody else's ---- */
+
+int fit_command_line(const char *text, const struct share_options *share, bool pci_serial,
+		     char **fitted, char **left_out);
 
 /* ---- handover.c: what the coexisting kernel is told ---- */
 
@@ -210,8 +226,12 @@ struct loaded {
 	struct placement placement;
 	unsigned int nr_segments;
 	struct segment segment[TWINOS_SEGMENTS_MAX];
-	void *owned[8];			/* to be freed */
+	struct {
+		void *data;
+		size_t mapped;		/* 0: of malloc() */
+	} owned[8];			/* to be released */
 	unsigned int nr_owned;
+	char *left_out;			/* words of the command line, "" if none */
 	struct share_node share;
 };
 
@@ -219,7 +239,6 @@ struct loaded {
 int prepare_load(const struct roots *roots, const struct request *request,
 		 const uint8_t *purgatory, size_t purgatory_size, struct loaded *loaded);
 void release(struct loaded *loaded);
-int read_whole_file(const char *name, uint8_t **data, size_t *size);
 
 /* ---- action.c: what is done with an OS that is loaded or runs ---- */
 

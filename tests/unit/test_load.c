@@ -108,11 +108,19 @@ static void check_purgatory(void)
 	}
 }
 
+static void give_pin(uint32_t pin)
+{
+	request.share.has_irq = true;
+	request.share.nr_irqs = 1;
+	request.share.irqs[0] = pin;
+}
+
 static void direct(void **state)
 {
 	const struct boot_params *params;
 
 	(void)state;
+	give_pin(3);
 	if (prepare())
 		fail_msg("%s", refusal());
 	check_segments();
@@ -203,9 +211,7 @@ static void refusals(void **state)
 	request.entry = TWINOS_ENTRY_BZIMAGE;
 	expect("--twinos-entry=direct");
 	request.entry = TWINOS_ENTRY_DIRECT;
-	request.share.has_irq = true;
-	request.share.nr_irqs = 1;
-	request.share.irqs[0] = 4;
+	give_pin(4);
 	expect("pin 4 is in use");
 	request.share.nr_irqs = 0;
 	request.share.has_pci = true;
@@ -305,14 +311,186 @@ static void numbers(void **state)
 	request.id = 0;
 	expect("overlaps the window 0x100000-0x7ffffff of coexisting OS 1 (running); choose another range, or stop it (kexec --twinos-id=1 --twinos-stop) first");
 	request.share.mem_min = 0x8000000;
-	request.share.has_irq = true;
-	request.share.nr_irqs = 1;
-	request.share.irqs[0] = 3;
+	give_pin(3);
 	expect("interrupt pin 3 belongs to coexisting OS 1 (running)");
 	tree__os(&t, 1, "stopped", "time-shared", first);
 	assert_int_equal(prepare(), 0);
 	assert_int_equal(loaded.share.share.id, 0);
 	release(&loaded);
+}
+
+static void expect_line(const char *line, const char *given, const char *left_out)
+{
+	request.command_line = line;
+	if (prepare())
+		fail_msg("%s", refusal());
+	assert_string_equal(loaded.segment[3].buf, given);
+	assert_int_equal(loaded.segment[3].bufsz, strlen(given) + 1);
+	assert_string_equal(loaded.left_out, left_out);
+	release(&loaded);
+}
+
+/* What is not in the share is not in the command line that the kernel gets. */
+static void command_line(void **state)
+{
+	static char line[2600], word[1100];
+
+	(void)state;
+	expect_line("earlyprintk=serial,ttyS0 quiet", "quiet", "earlyprintk=serial,ttyS0");
+	expect_line("console=ttyS0 x", "x", "console=ttyS0");
+	give_pin(3);
+	expect_line("earlyprintk=ttyS1 mem=1G console=ttyS0 console=ttyS1",
+		    "earlyprintk=ttyS1 console=ttyS1", "mem=1G console=ttyS0");
+	/*
+	 * A serial port on a PCI card may be any ttyS. (The function that this
+	 * machine has not is refused after that.)
+	 */
+	request.command_line = "console=ttyS0";
+	request.share.has_pci = true;
+	request.share.nr_pci = 1;
+	request.share.pci[0].devfn = 31 << 3;
+	tree__file(&t, "sys/bus/pci/devices/0000:00:1f.0/class", "0x020000\n");
+	assert_true(prepare() < 0);
+	assert_string_equal(loaded.left_out, "console=ttyS0");
+	release(&loaded);
+	tree__file(&t, "sys/bus/pci/devices/0000:00:1f.0/class", "0x070002\n");
+	assert_true(prepare() < 0);
+	assert_string_equal(loaded.left_out, "");
+	release(&loaded);
+	request.share.nr_pci = 0;
+	/* What counts is how long it is for the kernel. */
+	snprintf(word, sizeof(word), "mem=%0996d", 1);
+	snprintf(line, sizeof(line), "%s %01500d", word, 1);
+	expect_line(line, line + 1001, word);
+}
+
+/* Firmware and running kernel with a window of 128 GiB around 512 GiB. */
+static void make_large_machine(void)
+{
+	tree__machine(&t, "q35-6g-above");
+	tree__file(&t, "sys/firmware/memmap/99/start", "0x200000000\n");
+	tree__file(&t, "sys/firmware/memmap/99/end", "0x9fffffffff\n");
+	tree__file(&t, "sys/firmware/memmap/99/type", "System RAM\n");
+	tree__file(&t, "proc/iomem",
+		   "00001000-0009fbff : System RAM\n00100000-7ffd9fff : System RAM\n"
+		   "100000000-6fffffffff : System RAM\n7000000000-8fffffffff : TwinOS window\n"
+		   "  7000000000-8fffffffff : Reserved\n");
+	tree__file(&t, "sys/kernel/twinos/windows", "0x7000000000-0x8fffffffff\n");
+}
+
+static void set_window(uint64_t start, uint64_t last)
+{
+	request.share.has_mem_min = request.share.has_mem_max = true;
+	request.share.mem_min = start;
+	request.share.mem_max = last;
+}
+
+/* One page table must hold the window at the launch. */
+static void span(void **state)
+{
+	(void)state;
+	make_large_machine();
+	set_window(0x7000000000, 0x8fffffffff);
+	expect("the window 0x7000000000-0x8fffffffff crosses a multiple of 512 GiB, which the launch cannot map; choose one on one side of 0x8000000000");
+	set_window(0x7fffe00000, 0x801fffffff);
+	expect("multiple of 512 GiB");
+	set_window(0x7000000000, 0x7fffffffff);
+	assert_int_equal(prepare(), 0);
+	release(&loaded);
+	set_window(0x8000000000, 0x8fffffffff);
+	assert_int_equal(prepare(), 0);
+	release(&loaded);
+	/* Without pages of 1 GiB; names that hold that flag's are other ones. */
+	tree__file(&t, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu pdpe1gbx lm\nbugs\t\t: pdpe1gb\n");
+	expect("too large: this CPU has no pages of 1 GiB, and the launch maps at most three GiB without; set --mem-max to 0x80bfffffff or below");
+	set_window(0x8000000000, 0x80bfffffff);
+	assert_int_equal(prepare(), 0);
+	release(&loaded);
+	set_window(0x8010000000, 0x80cfffffff);
+	expect("set --mem-max to 0x80bfffffff");
+	tree__file(&t, "proc/cpuinfo", "vendor_id\t: unknown\n");
+	expect("cpuinfo does not tell");
+}
+
+static void set_xloadflags(uint16_t flags)
+{
+	size_t size;
+	uint8_t *file = image__make(GZIP, &size);
+
+	((struct setup_header *)(file + 0x1f1))->xloadflags |= flags;
+	tree__bytes(&t, "bzImage", file, size);
+	free(file);
+}
+
+/* A running kernel with 5-level paging, and one to be loaded that knows it or not. */
+static void five_levels(void **state)
+{
+	(void)state;
+	tree__machine(&t, "q35-6g-above");
+	request.share.mem_min = 0x40000000;
+	tree__file(&t, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu la57 pdpe1gb\n");
+	expect("bzImage cannot run with 5-level paging, which the running kernel uses; build it with CONFIG_X86_5LEVEL=y, or boot the running kernel with no5lvl");
+	request.entry = TWINOS_ENTRY_BZIMAGE;
+	expect("cannot run with 5-level paging");
+	/* Its decompressor knows that there is such a thing, but the kernel does not. */
+	set_xloadflags(XLF_5LEVEL);
+	expect("cannot run with 5-level paging");
+	set_xloadflags(XLF_5LEVEL | XLF_5LEVEL_ENABLED);
+	assert_int_equal(prepare(), 0);
+	release(&loaded);
+	request.command_line = "quiet no5lvl";
+	expect("no5lvl would end 5-level paging");
+	request.entry_32bit = true;
+	expect("--entry-32bit does not go with 5-level paging");
+	/* The kernel itself goes by what it finds. */
+	request.entry_32bit = false;
+	request.entry = TWINOS_ENTRY_DIRECT;
+	assert_int_equal(prepare(), 0);
+	release(&loaded);
+}
+
+/* The other way round, for a CPU that is not the one of this test. */
+static void no5lvl(void **state)
+{
+	const struct paging without = { .gbpages = true }, off = { .cpu_five_levels = true };
+	struct bzimage image = { .header.xloadflags = XLF_5LEVEL };
+	struct placement p = { .direct = true };
+
+	(void)state;
+	assert_int_equal(check_paging("bzImage", &image, &p, "", &off), 0);
+	p.direct = false;
+	assert_int_equal(check_paging("bzImage", &image, &p, "", &off), 0);
+	image.header.xloadflags |= XLF_5LEVEL_ENABLED;
+	assert_int_equal(check_paging("bzImage", &image, &p, "", &without), 0);
+	assert_int_equal(check_paging("bzImage", &image, &p, "a no5lvl b", &off), 0);
+	assert_refused(check_paging("bzImage", &image, &p, "xno5lvl no5lvly", &off),
+		       "would begin 5-level paging, which the running kernel does not use; add no5lvl to --append, or use --twinos-entry=direct");
+	p.entry_32bit = true;
+	assert_refused(check_paging("bzImage", &image, &p, "", &off), "would begin 5-level");
+	p.direct = true;
+	p.entry_32bit = false;
+	assert_int_equal(check_paging("bzImage", &image, &p, "", &off), 0);
+}
+
+static void set_available(unsigned long kib)
+{
+	tree__file(&t, "proc/meminfo", "MemTotal: 9999999 kB\nMemFree: 1 kB\nMemAvailable: %8lu kB\nBuffers: 5 kB\n",
+		   kib);
+}
+
+/* A load takes no memory that is not there. */
+static void little_memory(void **state)
+{
+	const uint64_t need = 2 * sizeof(struct elf_image);
+
+	(void)state;
+	set_available(need / 1024 - 1);
+	expect("bzImage: to load it needs 1 MiB of memory, and 0 MiB are available; free some first");
+	set_available(need / 1024 + 1);
+	assert_int_equal(prepare(), 0);
+	release(&loaded);
+	tree__file(&t, "proc/meminfo", "MemTotal: 1 kB\n");
+	expect("does not tell how much memory is available");
 }
 
 static void leading(void **state)
@@ -350,7 +528,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(direct), TEST(defaults_of_the_machine), TEST(through_the_decompressor),
 		TEST(refusals), TEST(no_dedicated_mode), TEST(dedicated),
-		TEST(numbers), TEST(leading), TEST(wrong_purgatory),
+		TEST(numbers), TEST(command_line), TEST(span), TEST(five_levels), TEST(no5lvl),
+		TEST(little_memory), TEST(leading), TEST(wrong_purgatory),
 	};
 
 	return cmocka_run_group_tests_name("load", tests, NULL, NULL);
