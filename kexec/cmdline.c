@@ -277,5 +277,9 @@ int fit_command_line(const char *text, const struct share_options *share, bool p
 		}
 	}
 	free(copy);
+	/* It is for people's eyes, in one line. */
+	for (at = *left_out; *at; at++)
+		if (iscntrl((unsigned char)*at))
+			*at = '?';
 	return 0;
 }

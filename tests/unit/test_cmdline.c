@@ -165,6 +165,7 @@ static void words(void **state)
 	keep(0, "unfinished=\"mem=1G earlycon");
 	expect(0, "\"mem=1G\" \"mem\"=1G mem=\"1G\" x", "\"mem\"=1G x", "\"mem=1G\" mem=\"1G\"");
 	expect(0, "mem=1G\tquiet\nmem=2G\xa0rw", "quiet\nrw", "mem=1G mem=2G");
+	expect(0, "x \"mem=1\n\0332\" y", "x y", "\"mem=1??2\"");
 	expect(0, "=mem mem= =", "=mem =", "mem=");
 	expect(0, "\" mem=1G", "\" mem=1G", "");
 	expect(0, "mem=\"", "", "mem=\"");

@@ -235,6 +235,11 @@ static void room(void **state)
 
 		request.share.mem_max = MIB + wanted - 1;
 		expect(file, n, data, size);
+		/* And at most half of the memory that the leading OS has. */
+		tree__file(&t, "proc/meminfo", "MemAvailable: %zu kB\n", 2 * size / 1024 - 1);
+		expect_packed(file, n);
+		tree__file(&t, "proc/meminfo", "MemAvailable: %zu kB\n", 2 * size / 1024);
+		expect(file, n, data, size);
 		request.share.mem_max = MIB + wanted - 4096 - 1;
 		expect_packed(file, n);
 		/* So tight that only the packed one can be placed at all. */
