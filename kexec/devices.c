@@ -99,9 +99,6 @@ int check_pci(const struct roots *roots, const struct twinos_pci *pci,
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", roots->sys, bdf);
 	if (!realpath(path, device))
 		return refuse(ENODEV, "PCI function %s does not exist; see /sys/bus/pci/devices", bdf);
-	/* An OS that has ended still has it; the load takes it over. */
-	if (pci_held(oses, pci))
-		return 0;
 	err = check_kind(bdf, device);
 	return err ? err : check_in_use(roots, bdf, device);
 }

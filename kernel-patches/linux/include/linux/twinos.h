@@ -18,7 +18,7 @@ _Bool twinos_wait_later(void);
 _Bool twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
 			struct kexec_segment __user *segments, unsigned long flags,
 			unsigned long *result);
-int twinos_reboot(unsigned int cmd, unsigned long id);
+int twinos_reboot(unsigned int cmd, unsigned long arg);
 #else
 static inline void twinos_parse_setup_data(unsigned int type, unsigned long long pa_data,
 					   unsigned int len) { }
@@ -32,7 +32,7 @@ static inline _Bool twinos_kexec_load(unsigned long entry, unsigned long nr_segm
 	return 0;
 }
 
-static inline int twinos_reboot(unsigned int cmd, unsigned long id)
+static inline int twinos_reboot(unsigned int cmd, unsigned long arg)
 {
 	return -22;	/* EINVAL */
 }
