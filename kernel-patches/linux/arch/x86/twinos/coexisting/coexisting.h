@@ -17,7 +17,10 @@ int twinos_pci_scan(void);
 void twinos_pci_set_share(const struct twinos_share *share);
 
 /* guarded.c */
-void twinos_guard_early(void);
+void twinos_guard_early(void (*early_nmi)(void));
+
+/* early_nmi_64.S */
+asmlinkage void twinos_early_nmi(void);
 
 /* moved.c */
 void twinos_answer_request(void);

@@ -410,7 +410,7 @@ void __init twinos_parse_setup_data(unsigned int type, unsigned long long pa_dat
 		panic("twinos: this CPU cannot be shared");
 	twinos_pci_set_share(&share);
 	set_platform();
-	twinos_guard_early();
+	twinos_guard_early(twinos_early_nmi);
 	twinos_timeshare_early();
 	twinos_console_init();
 }
