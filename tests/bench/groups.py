@@ -236,6 +236,14 @@ group(
 
 # cross-cpu
 
+# Emulated CPUs take turns, and a turn lasts until the next event of the machine. This makes such
+# an event every 20,000 instructions (filters on networks that nobody is on): else a CPU that
+# waits for another one waits for milliseconds. Two, since one alone is no event while it is
+# being handled, however long the host lets that take.
+TURNS = tuple(word for turn in (1, 2) for word in (
+    "-q", f"-netdev hubport,id=turns{turn},hubid={8 + turn}",
+    "-q", f"-object filter-buffer,id=turn{turn},netdev=turns{turn},interval=20"))
+
 
 def cross(run, what):
     return (field(run.leading, f"crosscpu: ok {what}", "max") / 1e6,
@@ -249,8 +257,7 @@ group(
         "<= 1", "<= 0.1", "ms", cross, ("wake",)),
     Row("call", "another CPU waiting for an IPI of the shared one, both OSes busy, longest",
         "<= 2", "<= 0.2", "ms", cross, ("call",)),
-    options=("-I", "-c", "2", "-q", "-netdev hubport,id=beat,hubid=9", "-q",
-             "-object filter-buffer,id=beats,netdev=beat,interval=20"),
+    options=("-I", "-c", "2", *TURNS),
     leading='''
 		launch
 		await_log "say: busy" 60
@@ -415,15 +422,6 @@ group(
 
 
 # cores-gap
-
-# Emulated CPUs take turns, and a turn lasts until the next event of the machine. This makes such
-# an event every 20,000 instructions (filters on networks that nobody is on): else a CPU that
-# waits for another one waits for milliseconds. Two, since one alone is no event while it is
-# being handled, however long the host lets that take.
-TURNS = tuple(word for turn in (1, 2) for word in (
-    "-q", f"-netdev hubport,id=turns{turn},hubid={8 + turn}",
-    "-q", f"-object filter-buffer,id=turn{turn},netdev=turns{turn},interval=20"))
-
 
 def gap(run, *names):
     """The longest gap in the measurements of these names, against the longest at rest."""
