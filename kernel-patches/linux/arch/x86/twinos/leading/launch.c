@@ -7,6 +7,9 @@
 #include <linux/kernel.h>
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
+#include <asm/mce.h>
+#include <asm/msr.h>
+#include <asm/processor.h>
 
 #include "leading.h"
 
@@ -65,6 +68,25 @@ void twinos_finish_sharing(void)
 	gate_cpuidle(false);
 	twinos_note_ipis(false);
 	twinos_timeshared = NULL;
+}
+
+/*
+ * Intel's CPUs tell a machine check to all others, unless it is a local one. A
+ * kernel that finds no error of its own then takes that for a fatal one.
+ */
+static void warn_about_machine_checks(void)
+{
+#ifdef CONFIG_X86_MCE_INTEL
+	u64 cap, control = 0;
+
+	if (boot_cpu_data.x86_vendor != X86_VENDOR_INTEL || !boot_cpu_has(X86_FEATURE_MCA))
+		return;
+	rdmsrl(MSR_IA32_MCG_CAP, cap);
+	if (cap & MCG_LMCE_P)
+		rdmsrl(MSR_IA32_MCG_EXT_CTL, control);
+	if (!(control & MCG_EXT_CTL_LMCE_EN))
+		pr_warn_once("machine checks are not local on this machine: an error of one OS can end the others\n");
+#endif
 }
 
 static void launched(struct twinos_os *os)
@@ -144,6 +166,7 @@ int twinos_launch(struct twinos_os *os, u64 now)
 	err = twinos_write_shared_area(os, now);
 	if (err)
 		return err;
+	warn_about_machine_checks();
 	os->give_back = false;
 	twinos_route_pins(os, os->shared->apic_ids[0]);
 	err = shared ? work_on_cpu(TWINOS_SHARED_CPU, launch_here, os) : launch_dedicated(os);
