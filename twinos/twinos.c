@@ -87,7 +87,8 @@ static char *read_own(const char *name)
 	snprintf(path, sizeof(path), "%s/kernel/twinos/%s", roots.sys, name);
 	err = read_file(path, &text, NULL);
 	if (err && err != -ENOENT)
-		die(EXIT_SYSTEM, "%s: %s", path, strerror(-err));
+		die(EXIT_SYSTEM, "%s: %s%s", path, strerror(-err),
+		    err == -EACCES ? "; be root" : "");
 	return err ? NULL : text;
 }
 

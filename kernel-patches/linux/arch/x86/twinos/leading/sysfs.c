@@ -246,15 +246,15 @@ static ssize_t log_read(struct file *file, struct kobject *kobj, struct bin_attr
 static struct kobj_attribute abi_attr = __ATTR_RO(abi);
 static struct kobj_attribute role_attr = __ATTR_RO(role);
 static struct kobj_attribute modes_attr = __ATTR_RO(modes);
-static struct kobj_attribute windows_attr = __ATTR_RO(windows);
+static struct kobj_attribute windows_attr = __ATTR_RO_MODE(windows, 0400);
 static struct kobj_attribute state_attr = __ATTR_RO(state);
-static struct kobj_attribute reason_attr = __ATTR_RO(reason);
+static struct kobj_attribute reason_attr = __ATTR_RO_MODE(reason, 0400);
 static struct kobj_attribute slice_us_attr = __ATTR_RW(slice_us);
 static struct kobj_attribute weight_attr = __ATTR_RW(weight);
-static struct kobj_attribute share_attr = __ATTR_RO(share);
+static struct kobj_attribute share_attr = __ATTR_RO_MODE(share, 0400);
 static struct kobj_attribute mode_attr = __ATTR_RO(mode);
-static struct kobj_attribute stats_attr = __ATTR_RO(stats);
-static struct kobj_attribute own_stats_attr = __ATTR(stats, 0444, own_stats_show, NULL);
+static struct kobj_attribute stats_attr = __ATTR_RO_MODE(stats, 0400);
+static struct kobj_attribute own_stats_attr = __ATTR(stats, 0400, own_stats_show, NULL);
 static struct bin_attribute log_attr = __BIN_ATTR(log, 0400, log_read, NULL, 0);
 
 static struct attribute *leading_attrs[] = {
