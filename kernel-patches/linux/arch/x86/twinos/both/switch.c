@@ -172,6 +172,9 @@ static __always_inline void load_control(void)
 		indirect_branch_prediction_barrier();
 }
 
+/* Of the type of a descriptor (Intel SDM 3A, 8.2.2). */
+#define TSS_BUSY	2
+
 static __always_inline void save_tables(void)
 {
 	cpu_state.gs_base = __rdmsr(MSR_GS_BASE);
@@ -196,11 +199,11 @@ static __always_inline void load_tables(void)
 	 * From here on per-CPU data is ours. LTR marks the TSS descriptor
 	 * busy, which faults if it is already, and is a write to the GDT,
 	 * which the kernel keeps read-only but for this alias. A kernel
-	 * that has just begun to boot has no TSS and no LDT yet: what it
-	 * saved were the selectors of the leading OS.
+	 * that has just begun to boot has loaded no TSS and no LDT yet: what
+	 * it saved were the selectors of the leading OS.
 	 */
 	gdt = get_current_gdt_rw();
-	if (likely(((tss_desc *)&gdt[GDT_ENTRY_TSS])->p)) {
+	if (likely(((tss_desc *)&gdt[GDT_ENTRY_TSS])->type == (DESC_TSS | TSS_BUSY))) {
 		direct.size = GDT_SIZE - 1;
 		direct.address = (unsigned long)gdt;
 		native_load_gdt(&direct);
