@@ -29,6 +29,7 @@ struct function {
 	struct list_head list;
 	struct pci_dev *pdev;
 	struct pci_saved_state *state;	/* as this OS had it */
+	char *override;			/* the driver that the user wants, or NULL */
 	u32 owner;			/* number of the OS */
 };
 
@@ -302,12 +303,13 @@ static void give_back(struct function *f)
 
 	if (held(f)) {
 		pci_set_drvdata(f->pdev, NULL);
-		device_set_driver_override(dev, "");
+		device_set_driver_override(dev, f->override ?: "");
 		device_release_driver(dev);
 		if (device_attach(dev) < 0)
 			pci_warn(f->pdev, "twinos: is back, but without a driver\n");
 	}
 	list_del(&f->list);
+	kfree(f->override);
 	kfree(f->state);
 	pci_dev_put(f->pdev);
 	kfree(f);
@@ -328,11 +330,15 @@ static int take_function(struct pci_dev *pdev, u32 owner)
 	f->pdev = pci_dev_get(pdev);
 	f->owner = owner;
 	list_add_tail(&f->list, &functions);
-	device_release_driver(dev);
-	arriving = f;
-	err = device_set_driver_override(dev, driver.name) ?:
-	      device_driver_attach(&driver.driver, dev);
-	arriving = NULL;
+	scoped_guard(spinlock, &dev->driver_override.lock)
+		f->override = kstrdup(dev->driver_override.name, GFP_ATOMIC);
+	err = device_set_driver_override(dev, driver.name);
+	if (!err) {
+		device_release_driver(dev);
+		arriving = f;
+		err = device_driver_attach(&driver.driver, dev);
+		arriving = NULL;
+	}
 	if (err) {
 		pci_err(pdev, "twinos: cannot be given away (error %d)\n", err);
 		pci_set_drvdata(pdev, (void *)(unsigned long)owner);	/* for give_back() */
