@@ -123,14 +123,14 @@ int check_cpus(const struct roots *roots, const uint32_t *cpus, uint32_t nr,
 	if (err)
 		return err;
 	for (i = 0; i < nr; i++) {
-		if (cpus[i] >= CPUS_MAX || !present.cpu[cpus[i]])
-			return refuse(ENODEV, "CPU %u does not exist (there are %s); choose others",
-				      cpus[i], present.text);
 		owner = cpu_owner(oses, cpus[i], id);
 		if (owner)
 			return refuse(ENODEV, "CPU %u belongs to coexisting OS %u (%s); choose another, or %s first",
 				      cpus[i], owner->id, state_name(owner->state),
 				      os_release(owner));
+		if (cpus[i] >= CPUS_MAX || !present.cpu[cpus[i]])
+			return refuse(ENODEV, "CPU %u does not exist (there are %s); choose others",
+				      cpus[i], present.text);
 	}
 	for (left = online.nr, i = 0; i < nr; i++)
 		left -= online.cpu[cpus[i]];

@@ -9,7 +9,6 @@
  */
 #include <linux/bitmap.h>
 #include <linux/cpu.h>
-#include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/device.h>
@@ -184,18 +183,6 @@ static void play_dead_or_enter(void)
 	continue_in(os->shared);
 }
 
-/*
- * A CPU that another OS runs on is not brought online by mistake. Not EBUSY,
- * after which cpu_subsys_online() would try again.
- */
-static int refuse_lent(unsigned int cpu)
-{
-	if (!cpumask_test_cpu(cpu, &lent))
-		return 0;
-	pr_err("CPU %u belongs to a coexisting OS\n", cpu);
-	return -EPERM;
-}
-
 #ifdef CONFIG_CRASH_DUMP
 /*
  * This OS has crashed, and its crash kernel is about to start: it gets a machine in
@@ -212,20 +199,15 @@ static void crash_shutdown(struct pt_regs *regs)
 }
 #endif
 
-/** twinos_cpus_init() - take the kernel's own hooks of CPU hotplug. Boot time. Returns 0 or an errno. */
-int __init twinos_cpus_init(void)
+/** twinos_cpus_init() - take the kernel's own hooks of CPU hotplug. Boot time. */
+void __init twinos_cpus_init(void)
 {
-	int err;
-
 	make_drop_idt();
 #ifdef CONFIG_CRASH_DUMP
 	machine_ops.crash_shutdown = crash_shutdown;
 #endif
 	smp_ops.cpu_disable = cpu_disable;
 	smp_ops.play_dead = play_dead_or_enter;
-	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "x86/twinos:prepare",
-					refuse_lent, NULL);
-	return err < 0 ? err : 0;
 }
 
 /**
@@ -309,6 +291,16 @@ static void set_lent(unsigned int cpu, bool is_lent)
 	cpumask_assign_cpu(cpu, &lent, is_lent);
 }
 
+/*
+ * A CPU that is away is not present: nobody brings it online by mistake, and SMT is
+ * switched on for all others. Nor is it offline at a user's wish.
+ */
+static void set_away(unsigned int cpu, bool away)
+{
+	set_cpu_present(cpu, !away);
+	get_cpu_device(cpu)->offline_disabled = away;
+}
+
 static int lend(unsigned int cpu)
 {
 	int err = -ENODEV;
@@ -324,6 +316,8 @@ static int lend(unsigned int cpu)
 		rcu_unexpedite_gp();
 		if (err)
 			set_lent(cpu, false);
+		else
+			set_away(cpu, true);
 	}
 	unlock_device_hotplug();
 	if (err) {
@@ -364,6 +358,7 @@ void twinos_reclaim_cpu(unsigned int cpu)
 
 	if (!cpumask_test_and_clear_cpu(cpu, &lent))
 		return;
+	set_away(cpu, false);
 	tsc_clocksource_reliable = 1;
 	err = add_cpu(cpu);
 	tsc_clocksource_reliable = reliable;

@@ -17,6 +17,7 @@ static int __init leading_init(void)
 	twinos_set_role(&leading);
 	twinos_ipi_init();
 	twinos_end_init();
-	return twinos_cpus_init();
+	twinos_cpus_init();
+	return 0;
 }
 late_initcall(leading_init);

@@ -97,7 +97,7 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc);
 void twinos_apply_weight(struct twinos_os *os);
 
 /* cpus.c */
-int twinos_cpus_init(void);
+void twinos_cpus_init(void);
 int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *share);
 int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu);
 void twinos_reclaim_cpu(unsigned int cpu);
