@@ -250,7 +250,8 @@ def cross(run, what):
             line(run.leading, f"crosscpu: ok {what}"))
 
 
-# Instructions of both CPUs count as time, and a CPU that waits gets its turn every 20 us.
+# Instructions of both CPUs count as time, and a CPU that waits gets its turn every 20 us. One
+# that is woken may get none for long while the other one computes: so it does not sleep.
 group(
     "cross-cpu",
     Row("wake", "wake-up from another CPU to the idle shared CPU, latest",
@@ -263,8 +264,9 @@ group(
 		await_log "say: busy" 60
 		crosscpu wake 1 200
 		taskset 1 spin 1000 10000 >/dev/null & spinner=$!
+		taskset 2 nice -n 19 spin 1000 10000 >/dev/null & awake=$!
 		crosscpu call 1 300
-		kill $spinner
+		kill $spinner $awake
 	''',
     coexisting='''
 		say busy
