@@ -127,12 +127,15 @@ static __always_inline u64 slice(void)
 	return shared->slice_tsc;
 }
 
-/* How much longer this OS may run while the other one wants the CPU, too. */
+/*
+ * How much longer this OS may run while the other one wants the CPU, too. One that
+ * is far behind catches up slice by slice.
+ */
 static __always_inline s64 turn_left(const struct twinos_side *me,
 				     const struct twinos_side *other)
 {
-	s64 ahead = me->vrun - other->vrun;
-	s64 left = (s64)(slice() / 2) - ahead;
+	s64 behind = other->vrun - me->vrun;
+	s64 left = slice() / 2 + min_t(s64, behind, slice() / 2);
 
 	return left * (s64)weight() / 50;
 }
