@@ -174,7 +174,8 @@ int twinos_timer_init(const struct twinos_shared *shared)
 	 * looked at as a broadcast device, and masks the vector.
 	 */
 	local_irq_save(flags);
-	twinos_timer_restart();
+	own();
+	program(rdtsc());
 	local_irq_restore(flags);
 	return 0;
 }

@@ -613,17 +613,34 @@ u64 twinos_put_off(u64 *times)
 	return put_off_max;
 }
 
+static int vector_in_service(void)
+{
+	int i;
+
+	for (i = 7; i >= 1; i--) {
+		u32 isr = twinos_lapic_read(APIC_ISR + i * 0x10);
+
+		if (isr)
+			return i * 32 + __fls(isr);
+	}
+	return -1;
+}
+
 /**
  * twinos_yield_early() - let the leading OS run while this kernel boots
  *
- * In an NMI, as long as no interrupt can take the CPU from this coexisting kernel.
- * Not from an OS switch that is under way, nor with a lock that the leading OS may
- * want. Returns false if that was not wanted or possible.
+ * In an NMI, as long as no interrupt takes the CPU from this coexisting kernel: it has
+ * no timer yet, or has had interrupts off since long before its turn ended. Not from an
+ * OS switch that is under way, nor with a lock that the leading OS may want, nor before
+ * an EOI. Returns false if that was not wanted or possible.
  */
 bool twinos_yield_early(void)
 {
-	if (!timesharing || twinos_timer_owned() || READ_ONCE(switching) ||
-	    twinos_holds_lock() || rdtsc() - twinos_me()->resumed_tsc < early_budget)
+	u64 turn_end = twinos_timer_owned() ? twinos_timer_turn() : twinos_me()->resumed_tsc;
+
+	if (!timesharing || READ_ONCE(twinos_shared()->state) != TWINOS_STARTING ||
+	    turn_end > rdtsc() - early_budget || READ_ONCE(switching) ||
+	    twinos_holds_lock() || vector_in_service() >= 0)
 		return false;
 	switch_os(OVER_TASK);
 	return true;
@@ -645,19 +662,6 @@ void __init twinos_timeshare_early(void)
 }
 
 /* ---- foreign interrupts ---- */
-
-static int vector_in_service(void)
-{
-	int i;
-
-	for (i = 7; i >= 1; i--) {
-		u32 isr = twinos_lapic_read(APIC_ISR + i * 0x10);
-
-		if (isr)
-			return i * 32 + __fls(isr);
-	}
-	return -1;
-}
 
 static bool level_triggered(unsigned int vector)
 {
