@@ -83,7 +83,7 @@
  * first vectors are those of the pins of its share, in their order: the leading
  * OS, which alone programs the IO-APIC, has routed them to its first CPU.
  */
-#define TWINOS_VECTOR_SPLIT	0xac
+#define TWINOS_VECTOR_SPLIT	0xb0
 
 #define TWINOS_MAX_CPUS		64
 #define TWINOS_MAX_PCI		32

@@ -6,9 +6,9 @@
  * boot uses them before it knows that it is not alone.
  */
 #include <linux/irqflags.h>
-#include <asm/pci_x86.h>
 
 #include "twinos.h"
+#include "pci.h"
 
 static const struct pci_raw_ops *conf_ops, *ext_ops;
 

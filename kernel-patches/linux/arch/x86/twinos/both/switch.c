@@ -54,11 +54,13 @@ static const struct {
 	{ MSR_TSC_AUX, X86_FEATURE_RDTSCP },
 	{ MSR_TSC_AUX, X86_FEATURE_RDPID },
 	{ MSR_IA32_XSS, X86_FEATURE_XSAVES },
-	{ MSR_IA32_S_CET, X86_FEATURE_IBT },
 };
 
 static u32 boot_msrs[ARRAY_SIZE(all_boot_msrs)];
 static unsigned int nr_boot_msrs;
+
+/* What the CPU has, whether this kernel uses it or not. */
+static bool has_s_cet, has_global_ctrl;
 
 static void choose_boot_msrs(void)
 {
@@ -68,6 +70,12 @@ static void choose_boot_msrs(void)
 		if (boot_cpu_has(all_boot_msrs[i].feature))
 			boot_msrs[n++] = all_boot_msrs[i].msr;
 	nr_boot_msrs = n;
+	if (cpuid_eax(0) >= 7)		/* shadow stacks, or indirect branch tracking */
+		has_s_cet = cpuid_ecx(7) & BIT(7) || cpuid_edx(7) & BIT(20);
+	/* From version 2 on; a coexisting OS leaves the counters alone. */
+	if (!twinos_coexisting() && boot_cpu_data.x86_vendor == X86_VENDOR_INTEL &&
+	    cpuid_eax(0) >= 10)
+		has_global_ctrl = (cpuid_eax(10) & 0xff) >= 2;
 }
 
 static struct {
@@ -75,6 +83,8 @@ static struct {
 	u64 xcr0;		/* 0: XSAVE is not enabled yet */
 	u64 xfd;
 	u64 spec_ctrl;
+	u64 s_cet;
+	u64 counters;		/* performance counters that were on */
 	u64 dr7;
 	u64 dr[4];
 	u64 dr6;
@@ -152,12 +162,27 @@ static __always_inline void save_control(void)
 		cpu_state.xfd = __rdmsr(MSR_IA32_XFD);
 	if (cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
 		cpu_state.spec_ctrl = __rdmsr(MSR_IA32_SPEC_CTRL);
+	if (has_s_cet)
+		cpu_state.s_cet = __rdmsr(MSR_IA32_S_CET);
+	/* Of the last user task, which has it in memory. */
+	if (cpu_feature_enabled(X86_FEATURE_USER_SHSTK) && __rdmsr(MSR_IA32_U_CET))
+		write_msr(MSR_IA32_U_CET, 0);
+	/* They write to memory of this kernel, and count this kernel's instructions. */
+	if (has_global_ctrl) {
+		cpu_state.counters = __rdmsr(MSR_CORE_PERF_GLOBAL_CTRL);
+		if (cpu_state.counters)
+			write_msr(MSR_CORE_PERF_GLOBAL_CTRL, 0);
+	}
 }
 
 static __always_inline void load_control(void)
 {
 	if (cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
 		write_msr(MSR_IA32_SPEC_CTRL, cpu_state.spec_ctrl);
+	if (has_s_cet)
+		write_msr(MSR_IA32_S_CET, cpu_state.s_cet);
+	if (has_global_ctrl && cpu_state.counters)
+		write_msr(MSR_CORE_PERF_GLOBAL_CTRL, cpu_state.counters);
 	if (cpu_state.xcr0 && unlikely(xgetbv(XCR_XFEATURE_ENABLED_MASK) != cpu_state.xcr0))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, cpu_state.xcr0);
 	if (cpu_feature_enabled(X86_FEATURE_XFD))
@@ -317,6 +342,54 @@ void twinos_check_result(u64 *compared, u64 *different)
 	*different = mismatches;
 }
 
+static struct {
+	u64 user_gs_base;
+	u64 fs_base;
+	u16 ds, es, fs, gs;
+	u64 task_msr[3];
+} task_state;
+
+/* Per-task MSRs: which bits of them, and with which feature. */
+static const struct {
+	u32 msr;
+	u64 bits;
+	u16 feature;
+} task_msrs[] = {
+	{ MSR_AMD64_LS_CFG, ~0ULL, X86_FEATURE_LS_CFG_SSBD },
+	{ MSR_MISC_FEATURES_ENABLES, MSR_MISC_FEATURES_ENABLES_CPUID_FAULT,
+	  X86_FEATURE_CPUID_FAULT },
+	{ MSR_IA32_DEBUGCTLMSR, DEBUGCTLMSR_BTF, X86_FEATURE_MSR },
+};
+
+static u64 neutral(unsigned int n, u64 value)
+{
+	return task_msrs[n].msr == MSR_AMD64_LS_CFG ? x86_amd_ls_cfg_base :
+						       value & ~task_msrs[n].bits;
+}
+
+/* Nothing of a task is in these registers afterwards. */
+static void neutralize(void)
+{
+	int i;
+
+	loadsegment(ds, 0);
+	loadsegment(es, 0);
+	loadsegment(fs, 0);
+	asm_load_gs_index(0);
+	write_msr(MSR_FS_BASE, 0);
+	write_msr(MSR_KERNEL_GS_BASE, 0);
+	for (i = 0; i < ARRAY_SIZE(task_msrs); i++) {
+		u64 value;
+
+		if (!boot_cpu_has(task_msrs[i].feature))
+			continue;
+		value = __rdmsr(task_msrs[i].msr);
+		task_state.task_msr[i] = value;
+		if (value != neutral(i, value))
+			write_msr(task_msrs[i].msr, neutral(i, value));
+	}
+}
+
 /* Save everything, leave through @code of the shared area, load everything. */
 static __always_inline void leave(unsigned long code)
 {
@@ -352,6 +425,9 @@ static __always_inline void leave(unsigned long code)
 	}
 	load_control();
 	load_debug_registers();
+	/* An OS that has ended may have done so out of a task, or in an NMI. */
+	if (unlikely(READ_ONCE(shared->state) > TWINOS_RUNNING))
+		neutralize();
 	if (unlikely(READ_ONCE(shared->noted) || READ_ONCE(shared->state) > TWINOS_RUNNING))
 		raise_noted(shared);
 	if (static_branch_unlikely(&check_state))
@@ -384,26 +460,7 @@ void twinos_park_cpu_state(void)
 /* Covers AMX tiles (Intel SDM 1, 13.5); checked against CPUID before use. */
 #define XSAVE_AREA_SIZE		SZ_16K
 
-static struct {
-	u64 user_gs_base;
-	u64 fs_base;
-	u16 ds, es, fs, gs;
-	u64 task_msr[3];
-} task_state;
-
 static u8 xsave_area[XSAVE_AREA_SIZE] __aligned(64);
-
-/* Per-task MSRs: which bits of them, and with which feature. */
-static const struct {
-	u32 msr;
-	u64 bits;
-	u16 feature;
-} task_msrs[] = {
-	{ MSR_AMD64_LS_CFG, ~0ULL, X86_FEATURE_LS_CFG_SSBD },
-	{ MSR_MISC_FEATURES_ENABLES, MSR_MISC_FEATURES_ENABLES_CPUID_FAULT,
-	  X86_FEATURE_CPUID_FAULT },
-	{ MSR_IA32_DEBUGCTLMSR, DEBUGCTLMSR_BTF, X86_FEATURE_MSR },
-};
 
 /* The extended state; %eax and %edx select every component that is enabled. */
 static void save_extended_state(void)
@@ -430,12 +487,6 @@ static void load_extended_state(void)
 	}
 }
 
-static u64 neutral(unsigned int n, u64 value)
-{
-	return task_msrs[n].msr == MSR_AMD64_LS_CFG ? x86_amd_ls_cfg_base :
-						       value & ~task_msrs[n].bits;
-}
-
 /**
  * twinos_over_task() - the same over whatever runs
  * @switch_state: one of the two above
@@ -455,18 +506,7 @@ void twinos_over_task(void (*switch_state)(void))
 	savesegment(gs, task_state.gs);
 	task_state.fs_base = __rdmsr(MSR_FS_BASE);
 	task_state.user_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
-	loadsegment(ds, 0);
-	loadsegment(es, 0);
-	loadsegment(fs, 0);
-	asm_load_gs_index(0);
-	write_msr(MSR_FS_BASE, 0);
-	write_msr(MSR_KERNEL_GS_BASE, 0);
-	for (i = 0; i < ARRAY_SIZE(task_msrs); i++)
-		if (boot_cpu_has(task_msrs[i].feature)) {
-			task_state.task_msr[i] = __rdmsr(task_msrs[i].msr);
-			if (task_state.task_msr[i] != neutral(i, task_state.task_msr[i]))
-				write_msr(task_msrs[i].msr, neutral(i, task_state.task_msr[i]));
-		}
+	neutralize();
 	save_extended_state();
 
 	switch_state();
@@ -501,8 +541,8 @@ bool twinos_state_valid(void)
 		       size, XSAVE_AREA_SIZE);
 		return false;
 	}
-	if (native_read_cr4() & (X86_CR4_VMXE | X86_CR4_FRED)) {
-		pr_err("the CPU is in VMX operation or uses FRED; stop KVM, boot with fred=off\n");
+	if (twinos_hypervisor_active() || native_read_cr4() & X86_CR4_FRED) {
+		pr_err("KVM uses the CPU, or FRED is on; stop KVM, boot with fred=off\n");
 		return false;
 	}
 	twinos_find_lapic();

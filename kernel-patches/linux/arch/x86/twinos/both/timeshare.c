@@ -45,7 +45,7 @@ static bool timesharing;	/* there is another OS to share this CPU with */
 static u64 grace_end;		/* until then foreign interrupts wait */
 static bool halted;		/* since resumed_tsc, both OSes idle */
 static u64 wanted_tsc;		/* since when the CPU is to be given away; 0: it is not */
-static u64 stolen_tsc;		/* time away that was wanted here, all of it */
+static u64 stolen_ns;		/* time away that was wanted here, all of it */
 static u64 put_off_max;		/* longest from "wanted" until the CPU was given away */
 static bool switching;		/* between the decision and the account of a switch */
 static u64 over_task;		/* times it was taken from something that held it */
@@ -79,13 +79,13 @@ static __always_inline bool has_pending(const struct twinos_side *side)
 }
 
 /*
- * The other kernel's CR4 has no VMXE, and in VMX operation it cannot be
- * cleared: as long as there is a hypervisor in this OS, the other one waits.
+ * The other kernel's CR4 and EFER know of no hypervisor, and in VMX operation VMXE
+ * cannot be cleared: as long as there is one in this OS, the other one waits.
  */
 static __always_inline bool other_wants_cpu(const struct twinos_side *other, u64 now)
 {
 	return (!READ_ONCE(other->idle) || other->wake_tsc <= now || has_pending(other)) &&
-	       likely(!(cr4_read_shadow() & X86_CR4_VMXE));
+	       likely(!twinos_hypervisor_active());
 }
 
 /* In percent. The other OS can write there, too: never divide by its zero. */
@@ -214,7 +214,7 @@ static void note_absence(struct twinos_side *me, u64 left, u64 now, bool idle)
 
 	if (idle)
 		away = now > me->wake_tsc ? now - max(left, me->wake_tsc) : 0;
-	stolen_tsc += away;
+	stolen_ns += mul_u64_u32_div(away, NSEC_PER_MSEC, tsc_khz);
 	if (away > me->away_max)
 		me->away_max = away;
 	if (unlikely(twinos_shared()->state == TWINOS_STARTING) && away > launch_away_max)
@@ -260,6 +260,7 @@ static void switch_os(enum how how)
 {
 	struct twinos_side *me = twinos_me();
 	struct twinos_side *other = twinos_other();
+	unsigned int nmis = this_cpu_read(irq_stat.__nmi_count);
 	bool idle = how == IDLE;
 	u64 left = rdtsc(), now;
 	u32 irr;
@@ -276,6 +277,9 @@ static void switch_os(enum how how)
 	now = rdtsc();
 	me->resumed_tsc = now;
 	me->idle = false;
+	/* One that came after that look may have raised work, which the other OS took. */
+	if (unlikely(nmis != this_cpu_read(irq_stat.__nmi_count)))
+		irr |= BIT(IRQ_WORK_VECTOR - 224);
 	if (unlikely(irr))
 		twinos_raise_system(irr);
 	/* On another CPU, where nobody is left to share with? */
@@ -298,15 +302,13 @@ static void switch_os(enum how how)
 	WRITE_ONCE(switching, false);
 }
 
-static u64 to_ns(u64 ticks)
-{
-	return mul_u64_u32_div(ticks, NSEC_PER_MSEC, twinos_shared()->tsc_khz ?: 1);
-}
-
 #ifdef CONFIG_PARAVIRT_TIME_ACCOUNTING
+/* Of a hypervisor below, if there is one. */
+static u64 (*host_steal_clock)(int cpu);
+
 static u64 steal_clock(int cpu)
 {
-	return cpu == TWINOS_SHARED_CPU ? to_ns(stolen_tsc) : 0;
+	return host_steal_clock(cpu) + (cpu == TWINOS_SHARED_CPU ? READ_ONCE(stolen_ns) : 0);
 }
 #endif
 
@@ -318,12 +320,12 @@ static void account_stolen_time(void)
 {
 #ifndef CONFIG_PARAVIRT_TIME_ACCOUNTING
 	static u64 accounted;
-	u64 stolen = stolen_tsc - accounted;
+	u64 stolen = stolen_ns - accounted;
 
-	if (stolen < twinos_shared()->tsc_khz / 8)
+	if (stolen < NSEC_PER_MSEC / 8)
 		return;
 	accounted += stolen;
-	account_steal_time(to_ns(stolen));
+	account_steal_time(stolen);
 #endif
 }
 
@@ -345,6 +347,7 @@ static bool other_is_due(const struct twinos_side *me, const struct twinos_side 
 static void consider(u64 now)
 {
 	struct twinos_side *me = twinos_me();
+	bool idling;
 
 	charge(me, now);
 	if (!other_is_due(me, twinos_other(), now)) {
@@ -354,17 +357,14 @@ static void consider(u64 now)
 			twinos_timer_set_turn(grace_end);
 		return;
 	}
-	if (is_idle_task(current) && !need_resched()) {
-		/* The idle loop comes past twinos_idle() next. */
-		twinos_timer_set_turn(now + patience());
-		return;
-	}
+	idling = is_idle_task(current) && !need_resched();
 	if (!wanted_tsc) {
 		wanted_tsc = now;
-		if (giver)
+		/* The idle loop comes past twinos_idle() next, unless it polls. */
+		if (giver && !idling)
 			wake_up_process(giver);
 	}
-	if (unlikely(!giver || now - wanted_tsc >= patience())) {
+	if (unlikely((!giver && !idling) || now - wanted_tsc >= patience())) {
 		over_task++;
 		switch_os(OVER_TASK);
 		return;
@@ -425,6 +425,7 @@ bool __cpuidle twinos_idle(void)
 		switch_os(IDLE);
 	} else {
 		/* Both idle: wake up for whoever has the earlier event. */
+		wanted_tsc = 0;
 		set_turn(now);
 		halted = true;
 		instrumentation_end();
@@ -458,14 +459,14 @@ static void timer_or_doorbell(void)
 	}
 }
 
-/**
- * twinos_overdue() - has the other OS waited for the CPU for too long?
+/*
+ * Has the other OS waited for the CPU for too long?
  *
  * True a second after the end of this one's turn, if the other one wants the CPU
  * and did not get it: a kernel that still takes its timer interrupt gives way when
- * its turn is over, however long that may be. Any context.
+ * its turn is over, however long that may be.
  */
-bool twinos_overdue(void)
+static bool overdue(void)
 {
 	const struct twinos_shared *shared = twinos_shared();
 	const struct twinos_side *other = twinos_other();
@@ -484,6 +485,25 @@ bool twinos_overdue(void)
 	if (twinos_timer_turn() != U64_MAX)
 		since = max(since, twinos_timer_turn());
 	return now > since + shared->guard_tsc;
+}
+
+/**
+ * twinos_overdue_twice() - has it been overdue in two NMIs, with nothing in between?
+ *
+ * A machine that was stopped takes an NMI before the timer interrupt that is due, which
+ * then comes first. In an NMI.
+ */
+bool twinos_overdue_twice(void)
+{
+	static u64 seen;	/* resumed_tsc, which every interrupt changes */
+	u64 mark = twinos_me()->resumed_tsc;
+	bool twice;
+
+	if (!overdue())
+		return false;
+	twice = seen == mark;
+	seen = mark;
+	return twice;
 }
 
 /* ---- begin and end ---- */
@@ -514,6 +534,7 @@ int twinos_start_giver(void)
 	kthread_bind(thread, TWINOS_SHARED_CPU);
 	sched_setscheduler_nocheck(thread, SCHED_FIFO, &highest);
 #ifdef CONFIG_PARAVIRT_TIME_ACCOUNTING
+	host_steal_clock = static_call_query(pv_steal_clock);
 	static_call_update(pv_steal_clock, steal_clock);
 	static_key_slow_inc(&paravirt_steal_enabled);
 	static_key_slow_inc(&paravirt_steal_rq_enabled);

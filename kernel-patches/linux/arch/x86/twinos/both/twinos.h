@@ -13,7 +13,9 @@
 #include <twinos/abi.h>
 #include <asm/debugreg.h>
 #include <asm/irqflags.h>
+#include <asm/msr.h>
 #include <asm/nospec-branch.h>
+#include <asm/tlbflush.h>
 
 #undef pr_fmt
 #define pr_fmt(fmt) "twinos: " fmt
@@ -106,10 +108,12 @@ static __always_inline void twinos_forget_exception(u32 which)
 	asm volatile("andl %1, %0" : "+m" (twinos_shared()->noted) : "r" (~which));
 }
 
-/* pci.c */
-struct pci_raw_ops;
-extern const struct pci_raw_ops twinos_pci_ops;
-void twinos_pci_divert(const struct pci_raw_ops *ops);
+/* Does KVM use this CPU, whose state could not be switched then? Never in a coexisting OS. */
+static __always_inline bool twinos_hypervisor_active(void)
+{
+	return cr4_read_shadow() & X86_CR4_VMXE ||
+	       (boot_cpu_has(X86_FEATURE_SVM) && __rdmsr(MSR_EFER) & EFER_SVME);
+}
 
 /* switch.c, transit_64.S, refill_64.S */
 void twinos_switch_cpu_state(void);
@@ -174,7 +178,7 @@ void twinos_continue_alone(void);
 void twinos_account(void);
 bool twinos_yield_early(void);
 void twinos_note_for_other(unsigned int vector);
-bool twinos_overdue(void);
+bool twinos_overdue_twice(void);
 bool twinos_timesharing(void);
 u64 twinos_launch_away_max(void);
 u64 twinos_put_off(u64 *times);

@@ -26,7 +26,13 @@ SYM_CODE_START(twinos_early_nmi)
 	pushq	%r9
 	pushq	%r10
 	pushq	%r11
+	movq	%cr2, %rax
+	pushq	%rax
+	pushq	%rax		/* keeps the stack aligned */
 	call	twinos_guarded
+	popq	%rax
+	popq	%rax
+	movq	%rax, %cr2
 	popq	%r11
 	popq	%r10
 	popq	%r9

@@ -23,7 +23,7 @@ asmlinkage bool twinos_guarded(void)
 			native_halt();
 	if (!twinos_timesharing())
 		return false;
-	if (twinos_overdue()) {
+	if (twinos_overdue_twice()) {
 		strscpy(twinos_shared()->reason, "hung with interrupts off",
 			sizeof(twinos_shared()->reason));
 		twinos_leave_for_good(TWINOS_HUNG);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A coexisting OS that is asked something by the leading one, by a doorbell: to shut
- * down, or to leave its CPU and go on on another. What it must then set right is what
+ * down, or to continue on another CPU. What it must then set right is what
  * belongs to the CPU and not to the OS: the local APIC, and the APIC ID that its
  * devices send their interrupts to.
  */

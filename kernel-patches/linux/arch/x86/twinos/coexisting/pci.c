@@ -6,9 +6,9 @@
  */
 #include <linux/init.h>
 #include <linux/pci.h>
-#include <asm/pci_x86.h>
 
 #include "coexisting.h"
+#include "../both/pci.h"
 
 static struct twinos_pci functions[TWINOS_MAX_PCI] __ro_after_init;
 static unsigned int nr_functions __ro_after_init;

@@ -337,6 +337,8 @@ static void __init set_platform(void)
 
 	setup_force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
 	setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
+	/* A hypervisor below knows one guest: what it offers is the leading OS's. */
+	setup_clear_cpu_cap(X86_FEATURE_HYPERVISOR);
 	/* Setting it "right" would move the TSC that all OSes have in common. */
 	setup_clear_cpu_cap(X86_FEATURE_TSC_ADJUST);
 	/* Memory types are as the leading OS has set them, on every CPU. */

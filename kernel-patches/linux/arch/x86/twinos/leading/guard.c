@@ -12,6 +12,7 @@
  * the machine.
  */
 #include <linux/clockchips.h>
+#include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
@@ -21,6 +22,7 @@
 #include <linux/smp.h>
 #include <linux/stop_machine.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 #include <asm/apic.h>
 #include <asm/hpet.h>
 #include <asm/io_apic.h>
@@ -88,8 +90,12 @@ static void pause_timer(void)
 	if (hpet)
 		writel(readl(hpet + HPET_Tn_CFG(0)) & ~(HPET_TN_ENABLE | HPET_TN_PERIODIC),
 		       hpet + HPET_Tn_CFG(0));
-	else
-		clockevent_i8253_disable();
+	else {
+		/* Mode 0, no count: as clockevent_i8253_disable(), but in an NMI, too. */
+		outb_p(0x30, PIT_MODE);
+		outb_p(0, PIT_CH0);
+		outb_p(0, PIT_CH0);
+	}
 }
 
 static void set_timer(unsigned int us)
@@ -156,11 +162,25 @@ static bool start_timer(void)
 static struct hrtimer ipi_timer;
 static unsigned int ipi_period;		/* microseconds, 0: none for now */
 
+static bool start_ipis_elsewhere(void);
+
+static void restart_ipis(struct work_struct *work)
+{
+	start_ipis_elsewhere();
+}
+
+static DECLARE_WORK(restart_work, restart_ipis);
+
 static enum hrtimer_restart send_nmi(struct hrtimer *timer)
 {
 	unsigned int us = READ_ONCE(ipi_period);
 
-	if (us && smp_processor_id() != TWINOS_SHARED_CPU)
+	/* The CPU that it ran on has gone offline. */
+	if (smp_processor_id() == TWINOS_SHARED_CPU) {
+		queue_work(system_unbound_wq, &restart_work);
+		return HRTIMER_NORESTART;
+	}
+	if (us)
 		__apic_send_IPI(TWINOS_SHARED_CPU, NMI_VECTOR);
 	hrtimer_forward_now(timer, ns_to_ktime((us ?: 1000) * NSEC_PER_USEC));
 	return HRTIMER_RESTART;
@@ -176,20 +196,30 @@ static void start_ipis_here(void *unused)
 	hrtimer_start(&ipi_timer, 0, HRTIMER_MODE_REL_PINNED_HARD);
 }
 
+static bool start_ipis_elsewhere(void)
+{
+	unsigned int cpu;
+	bool started;
+
+	cpus_read_lock();
+	cpu = cpumask_any_but(cpu_online_mask, TWINOS_SHARED_CPU);
+	started = cpu < nr_cpu_ids &&
+		  !smp_call_function_single(cpu, start_ipis_here, NULL, true);
+	cpus_read_unlock();
+	return started;
+}
+
 static bool start_ipis(void)
 {
-	unsigned int cpu = cpumask_any_but(cpu_online_mask, TWINOS_SHARED_CPU);
-
-	if (cpu >= nr_cpu_ids)
-		return false;
 	hrtimer_init(&ipi_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
 	ipi_timer.function = send_nmi;
 	ipi_period = FAST_US;
-	return !smp_call_function_single(cpu, start_ipis_here, NULL, true);
+	return start_ipis_elsewhere();
 }
 
 static void stop_ipis(void)
 {
+	cancel_work_sync(&restart_work);
 	hrtimer_cancel(&ipi_timer);
 }
 
