@@ -114,7 +114,7 @@ int place(const char *name, const struct bzimage *image, const struct vmlinux *k
 	uint64_t base, small, small_end, top, used;
 
 	if (usable < p->window.start || end < p->window.start)
-		return refuse(ERANGE, "the window wraps around the end of the address space");
+		return refuse(ERANGE, "the window wraps around the end of the address space; choose another range");
 
 	/*
 	 * The entry code maps the kernel with large pages and accepts nothing

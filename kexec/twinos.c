@@ -352,7 +352,7 @@ static int load(const struct request *r)
 		id = twinos_kexec_load(l.placement.purgatory.start + PURGATORY_ENTRY,
 				       l.nr_segments, l.segment);
 	if (id > 0 && *l.left_out)
-		fprintf(stderr, "kexec: left out of the command line, being about what is not in the share: %s\n",
+		fprintf(stderr, "kexec: left out of the command line, since it is about what is not in the share: %s\n",
 			l.left_out);
 	/* Where there are others, the number that it got is needed from now on. */
 	if (id > TWINOS_ID_DEFAULT && !r->id)

@@ -211,7 +211,7 @@ int find_window(const struct roots *roots, const struct share_options *options,
 			end = options->mem_max & (PAGE - 1) ? options->mem_max + 1 : options->mem_max;
 			if (end <= window->start)
 				return refuse(ERANGE,
-					      "the window from %#" PRIx64 " wraps around the end of the address space",
+					      "the window from %#" PRIx64 " wraps around the end of the address space; choose another range",
 					      window->start);
 		} else {
 			err = free_run(window->start, firmware, used, &end);
@@ -245,7 +245,7 @@ int find_window(const struct roots *roots, const struct share_options *options,
 		return err;
 	if (low->start < range_end(window) && window->start < range_end(low))
 		return refuse(EINVAL,
-			      "--twinos-low=%#" PRIx64 "-%#" PRIx64 " overlaps the window %#" PRIx64 "-%#" PRIx64,
+			      "--twinos-low=%#" PRIx64 "-%#" PRIx64 " overlaps the window %#" PRIx64 "-%#" PRIx64 "; choose another range",
 			      low->start, range_end(low) - 1, window->start,
 			      range_end(window) - 1);
 	return check_free("the low slice", low, firmware, used);
