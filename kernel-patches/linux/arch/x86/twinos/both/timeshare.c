@@ -214,7 +214,8 @@ static void note_absence(struct twinos_side *me, u64 left, u64 now, bool idle)
 
 	if (idle)
 		away = now > me->wake_tsc ? now - max(left, me->wake_tsc) : 0;
-	stolen_ns += mul_u64_u32_div(away, NSEC_PER_MSEC, tsc_khz);
+	if (likely(tsc_khz))	/* not so early in a boot */
+		stolen_ns += mul_u64_u32_div(away, NSEC_PER_MSEC, tsc_khz);
 	if (away > me->away_max)
 		me->away_max = away;
 	if (unlikely(twinos_shared()->state == TWINOS_STARTING) && away > launch_away_max)
