@@ -19,7 +19,6 @@ static void __used common(void)
 	BLANK();
 	OFFSET(SHARED_state, twinos_shared, state);
 	OFFSET(SHARED_leading, twinos_shared, side[TWINOS_LEADING].transit);
-	OFFSET(SHARED_coexisting, twinos_shared, side[TWINOS_COEXISTING].transit);
 	OFFSET(SHARED_leading_apic, twinos_shared, leading_apic_id);
 	OFFSET(SHARED_parked, twinos_shared, parked);
 	OFFSET(SHARED_noted, twinos_shared, noted);

@@ -47,7 +47,7 @@ static unsigned int pin;
 struct source {
 	const char *name;
 	bool (*start)(void);
-	void (*set_period)(unsigned int us);	/* any context; 0: none for now */
+	void (*set_period)(unsigned int us);	/* any context; 0: pauses */
 	void (*stop)(void);
 };
 
@@ -160,7 +160,7 @@ static bool start_timer(void)
 /* ---- another CPU of this OS ---- */
 
 static struct hrtimer ipi_timer;
-static unsigned int ipi_period;		/* microseconds, 0: none for now */
+static unsigned int ipi_period;		/* microseconds; 0: it pauses */
 
 static bool start_ipis_elsewhere(void);
 
