@@ -173,7 +173,7 @@ int refuse_command(unsigned int command, uint32_t id, int error)
 			      id, id);
 	case EIO:
 		if (command == TWINOS_MOVE)
-			return refuse(EIO, "coexisting OS %u could neither go nor stay and has ended; see twinos status, then load it again",
+			return refuse(EIO, "coexisting OS %u hung in the move and has ended; load it again",
 				      id);
 		if (command == TWINOS_REBOOT_LAUNCH)
 			return refuse(EIO, "the image of coexisting OS %u has changed since it was loaded; load it again",

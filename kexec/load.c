@@ -113,7 +113,6 @@ static int read_paging(const struct roots *roots, struct paging *paging)
 	flags[strcspn(flags, "\n")] = 0;
 	/* The kernel takes la57 out of the list if it does not use it. */
 	paging->five_levels = has_word(flags, "la57");
-	paging->gbpages = has_word(flags, "pdpe1gb");
 	paging->cpu_five_levels = paging->five_levels ||
 		(__get_cpuid_count(7, 0, &a, &b, &c, &d) && c & CPUID_7_ECX_LA57);
 	free(text);
@@ -237,8 +236,6 @@ static int choose_share(struct load *load, struct loaded *l)
 				  &load->used, &p->window, &p->low);
 	if (!err)
 		err = read_paging(roots, &load->paging);
-	if (!err)
-		err = check_span(&p->window, &load->paging);
 	if (!err)
 		err = check_cpus(roots, load->share.cpus, load->share.nr_cpus, &load->oses,
 				 load->id);

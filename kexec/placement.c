@@ -38,27 +38,6 @@ static uint64_t place_small(struct placement *p, const struct sizes *sizes, uint
 }
 
 /**
- * check_span() - can one page table hold the window?
- *
- * The kernel builds one for the launch, with a single table of entries for 1 GiB
- * each and, if the CPU has no pages of that size, room for three below it.
- */
-int check_span(const struct range *window, const struct paging *paging)
-{
-	const uint64_t first = window->start >> 30, last = (range_end(window) - 1) >> 30;
-
-	if (first >> 9 != last >> 9)
-		return refuse(ERANGE,
-			      "the window %#" PRIx64 "-%#" PRIx64 " crosses a multiple of 512 GiB, which the launch cannot map; choose one on one side of %#" PRIx64,
-			      window->start, range_end(window) - 1, last >> 9 << 39);
-	if (!paging->gbpages && last - first >= 3)
-		return refuse(ERANGE,
-			      "the window %#" PRIx64 "-%#" PRIx64 " is too large: this CPU has no pages of 1 GiB, and the launch maps at most three GiB without; set --mem-max to %#" PRIx64 " or below",
-			      window->start, range_end(window) - 1, ((first + 3) << 30) - 1);
-	return 0;
-}
-
-/**
  * check_paging() - will the kernel run with as many levels as the running one?
  * @name: of the kernel's file, for the refusal
  * @p: direct and entry_32bit are set

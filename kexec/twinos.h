@@ -152,10 +152,8 @@ struct sizes {
 struct paging {
 	bool five_levels;		/* in use */
 	bool cpu_five_levels;
-	bool gbpages;			/* pages of 1 GiB */
 };
 
-int check_span(const struct range *window, const struct paging *paging);
 int check_paging(const char *name, const struct bzimage *image, const struct placement *p,
 		 const char *command_line, const struct paging *paging);
 int place(const char *name, const struct bzimage *image, const struct vmlinux *kernel,

@@ -13,9 +13,8 @@
  *          + 0x01000  struct twinos_shared
  *          + 0x02000  transit code and its descriptor tables (copied by the
  *                     leading kernel, executed by both)
- *          + 0x03000  launch page table, 9 pages
- *          + 0x0c000  launch stack, 1 page (grows down from + 0x0d000)
- *          + 0x0d000  stack of the transit code (from + 0x0e000)
+ *          + 0x03000  launch stack (grows down from + 0x04000)
+ *          + 0x04000  stack of the transit code (from + 0x05000)
  *          + 0x10000  console ring, 64 KiB
  *          + 0x20000  first byte that is RAM of the coexisting OS
  *
@@ -52,10 +51,8 @@
 #define TWINOS_SHARE_OFFSET	0x00000
 #define TWINOS_SHARED_OFFSET	0x01000
 #define TWINOS_TRANSIT_OFFSET	0x02000
-#define TWINOS_PGTABLE_OFFSET	0x03000
-#define TWINOS_PGTABLE_PAGES	9
-#define TWINOS_STACK_TOP	0x0d000
-#define TWINOS_TRANSIT_STACK_TOP 0x0e000
+#define TWINOS_STACK_TOP	0x04000
+#define TWINOS_TRANSIT_STACK_TOP 0x05000
 #define TWINOS_RING_OFFSET	0x10000
 #define TWINOS_RING_SIZE	0x10000		/* a power of two */
 #define TWINOS_SHARED_SIZE	0x20000
@@ -221,7 +218,10 @@ struct twinos_side {
 	__u64 static_hash;	/* of the MSRs that never change, 0 = unknown */
 	__u64 vrun;		/* run_tsc by weight; what shares the CPU */
 	__u64 resumed;		/* times it got the CPU back */
-	__u64 reserved[6];
+	__u64 put_off_max;	/* longest that it kept the CPU when the other one was due */
+	__u64 over_task;	/* times that it was switched away from over a task */
+	__u64 launch_away_max;	/* longest time without the CPU while the coexisting OS booted */
+	__u64 reserved[3];
 };
 
 #define TWINOS_LEADING		0
@@ -255,7 +255,7 @@ struct twinos_shared {
 	__u32 apic_ids[TWINOS_MAX_CPUS];
 
 	__u32 mode;		/* enum twinos_mode */
-	__u32 moves;		/* times that the leading OS has moved it */
+	__u32 moves;		/* times that it went from one CPU to another */
 	__u32 request;		/* enum twinos_request; set by the leading OS */
 	__u32 parked;		/* its CPU state is saved; set by the coexisting OS */
 	__u32 state;		/* enum twinos_state */

@@ -380,7 +380,7 @@ static void answers(void **state)
 		assert_refused(refuse_command(commands[i], 7, ENOMEM), verbs[i]);
 	}
 	assert_refused(refuse_command(TWINOS_MOVE, 7, EIO),
-		       "coexisting OS 7 could neither go nor stay and has ended");
+		       "coexisting OS 7 hung in the move and has ended");
 	assert_refused(refuse_command(TWINOS_REBOOT_LAUNCH, 7, ECANCELED),
 		       "a CPU could not be taken offline, and all that was taken is given back; see dmesg");
 	assert_refused(refuse_command(TWINOS_MOVE, 7, ETIMEDOUT),

@@ -14,7 +14,6 @@ struct kexec_segment;
 void twinos_parse_setup_data(unsigned int type, unsigned long long pa_data, unsigned int len);
 void twinos_reserve_vectors(struct irq_matrix *matrix);
 _Bool twinos_idle(void);
-_Bool twinos_wait_later(void);
 _Bool twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
 			struct kexec_segment __user *segments, unsigned long flags,
 			unsigned long *result);
@@ -24,7 +23,6 @@ static inline void twinos_parse_setup_data(unsigned int type, unsigned long long
 					   unsigned int len) { }
 static inline void twinos_reserve_vectors(struct irq_matrix *matrix) { }
 static inline _Bool twinos_idle(void) { return 0; }
-static inline _Bool twinos_wait_later(void) { return 0; }
 static inline _Bool twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
 				      struct kexec_segment __user *segments,
 				      unsigned long flags, unsigned long *result)

@@ -6,13 +6,9 @@
  * coexisting OS's may do with it.
  */
 #include <linux/io.h>
-#include <linux/kernel.h>
 #include <linux/mm.h>
-#include <asm/apic.h>
 #include <asm/barrier.h>
-#include <asm/msr.h>
 #include <asm/pgtable.h>
-#include <asm/tlbflush.h>
 
 #include "twinos.h"
 
@@ -193,29 +189,22 @@ void twinos_lapic_write(u32 reg, u32 value)
 		WRITE_ONCE(*(u32 *)twinos_va(TWINOS_LAPIC_OFFSET + reg), value);
 }
 
-/** twinos_lapic_self_ipi() - make @vector pending on this CPU. Interrupts off. */
-void twinos_lapic_self_ipi(int vector)
+/**
+ * twinos_lapic_send() - send an IPI. Interrupts off.
+ * @command: low half of the interrupt command register
+ * @apic_id: physical; means nothing with a shorthand
+ */
+void twinos_lapic_send(u32 command, u32 apic_id)
 {
 	if (x2apic_on) {
-		native_wrmsr(APIC_BASE_MSR + (APIC_SELF_IPI >> 4), vector, 0);
-		return;
-	}
-	while (twinos_lapic_read(APIC_ICR) & APIC_ICR_BUSY)
-		cpu_relax();
-	twinos_lapic_write(APIC_ICR, APIC_DEST_SELF | APIC_DM_FIXED | vector);
-}
-
-/** twinos_lapic_send_nmi() - to this CPU, whose APIC ID is @apic_id. Interrupts off. */
-void twinos_lapic_send_nmi(u32 apic_id)
-{
-	if (x2apic_on) {
-		native_wrmsr(APIC_BASE_MSR + (APIC_ICR >> 4), APIC_DM_NMI, apic_id);
+		weak_wrmsr_fence();
+		native_wrmsr(APIC_BASE_MSR + (APIC_ICR >> 4), command, apic_id);
 		return;
 	}
 	while (twinos_lapic_read(APIC_ICR) & APIC_ICR_BUSY)
 		cpu_relax();
 	twinos_lapic_write(APIC_ICR2, SET_XAPIC_DEST_FIELD(apic_id));
-	twinos_lapic_write(APIC_ICR, APIC_DM_NMI);
+	twinos_lapic_write(APIC_ICR, command);
 }
 
 /**

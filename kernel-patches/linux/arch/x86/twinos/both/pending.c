@@ -36,7 +36,7 @@ void twinos_raise_pending(void)
 			continue;
 		pending = xchg(&me->pending[word], 0);
 		while (pending) {
-			twinos_lapic_self_ipi(word * 64 + __ffs64(pending));
+			twinos_lapic_send(APIC_DEST_SELF | (word * 64 + __ffs64(pending)), 0);
 			pending &= pending - 1;
 		}
 	}
@@ -60,7 +60,7 @@ u32 twinos_pending_system(void)
 void twinos_raise_system(u32 vectors)
 {
 	while (vectors) {
-		twinos_lapic_self_ipi(224 + __ffs(vectors));
+		twinos_lapic_send(APIC_DEST_SELF | (224 + __ffs(vectors)), 0);
 		vectors &= vectors - 1;
 	}
 }

@@ -254,7 +254,7 @@ static noinline void raise_noted(struct twinos_shared *shared)
 	if (noted & TWINOS_NOTED_MCE)
 		asm volatile("int %0" : : "i" (X86_TRAP_MC));
 	if (noted & TWINOS_NOTED_NMI)
-		twinos_lapic_send_nmi(shared->leading_apic_id);
+		twinos_lapic_send(APIC_DM_NMI, shared->leading_apic_id);
 	iret_to_self();
 }
 

@@ -19,36 +19,25 @@
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
 #include <linux/interrupt.h>
-#include <linux/kernel.h>
 #include <linux/kernel_stat.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
 #include <linux/sched/idle.h>
 #include <linux/sched/prio.h>
-#include <linux/smp.h>
 #include <linux/static_call.h>
 #include <uapi/linux/sched/types.h>
-#include <asm/apic.h>
-#include <asm/hw_irq.h>
-#include <asm/irq_vectors.h>
-#include <asm/msr.h>
 #include <asm/paravirt.h>
-#include <asm/tlbflush.h>
-#include <asm/tsc.h>
 
 #include "twinos.h"
 
 /* All times are TSC ticks. */
-static u64 early_budget;	/* between two yields of a kernel that boots */
-static u64 launch_away_max;
 static bool timesharing;	/* there is another OS to share this CPU with */
 static u64 grace_end;		/* until then foreign interrupts wait */
 static bool halted;		/* since resumed_tsc, both OSes idle */
 static u64 wanted_tsc;		/* since when the CPU is to be given away; 0: it is not */
 static u64 stolen_ns;		/* time away that was wanted here, all of it */
-static u64 put_off_max;		/* longest from "wanted" until the CPU was given away */
+static u64 (*host_steal_clock)(int cpu);
 static bool switching;		/* between the decision and the account of a switch */
-static u64 over_task;		/* times it was taken from something that held it */
 
 static const struct twinos_role *role;
 static struct task_struct *giver;
@@ -109,7 +98,7 @@ static __always_inline void charge(struct twinos_side *me, u64 now)
 }
 
 /** twinos_account() - charge the OS that runs for the time so far. Interrupts off. */
-void twinos_account(void)
+void twinos_account(void *unused)
 {
 	charge(twinos_me(), rdtsc());
 }
@@ -189,8 +178,8 @@ static void note_departure(struct twinos_side *me, u64 now, bool idle)
 	me->wake_tsc = twinos_timer_next();
 	me->switches++;
 	me->donated += idle;
-	if (wanted_tsc && now - wanted_tsc > put_off_max)
-		put_off_max = now - wanted_tsc;
+	if (wanted_tsc && now - wanted_tsc > me->put_off_max)
+		me->put_off_max = now - wanted_tsc;
 	wanted_tsc = 0;
 	me->switch_tsc = now;
 }
@@ -218,8 +207,8 @@ static void note_absence(struct twinos_side *me, u64 left, u64 now, bool idle)
 		stolen_ns += mul_u64_u32_div(away, NSEC_PER_MSEC, tsc_khz);
 	if (away > me->away_max)
 		me->away_max = away;
-	if (unlikely(twinos_shared()->state == TWINOS_STARTING) && away > launch_away_max)
-		launch_away_max = away;
+	if (unlikely(twinos_shared()->state == TWINOS_STARTING) && away > me->launch_away_max)
+		me->launch_away_max = away;
 }
 
 /* The turn of an OS that is back; what came in for it is raised. */
@@ -244,7 +233,7 @@ static void end_sharing(void)
 	twinos_timer_set_turn(U64_MAX);
 	twinos_break_locks(twinos_shared()->id);
 	WRITE_ONCE(twinos_common->doorbell, 1);
-	twinos_lapic_self_ipi(X86_PLATFORM_IPI_VECTOR);
+	twinos_lapic_send(APIC_DEST_SELF | X86_PLATFORM_IPI_VECTOR, 0);
 }
 
 enum how {
@@ -303,31 +292,13 @@ static void switch_os(enum how how)
 	WRITE_ONCE(switching, false);
 }
 
-#ifdef CONFIG_PARAVIRT_TIME_ACCOUNTING
-/* Of a hypervisor below, if there is one. */
-static u64 (*host_steal_clock)(int cpu);
-
+/*
+ * Time away is nobody's: not that of the task that it was taken from, which the
+ * scheduler learns from this. Adds to what a hypervisor below has stolen.
+ */
 static u64 steal_clock(int cpu)
 {
 	return host_steal_clock(cpu) + (cpu == TWINOS_SHARED_CPU ? READ_ONCE(stolen_ns) : 0);
-}
-#endif
-
-/*
- * Time away is nobody's: not that of the task that it was taken from, which the
- * kernel learns by its steal clock where it has one.
- */
-static void account_stolen_time(void)
-{
-#ifndef CONFIG_PARAVIRT_TIME_ACCOUNTING
-	static u64 accounted;
-	u64 stolen = stolen_ns - accounted;
-
-	if (stolen < NSEC_PER_MSEC / 8)
-		return;
-	accounted += stolen;
-	account_steal_time(stolen);
-#endif
 }
 
 /* ---- who decides ---- */
@@ -366,7 +337,7 @@ static void consider(u64 now)
 			wake_up_process(giver);
 	}
 	if (unlikely((!giver && !idling) || now - wanted_tsc >= patience())) {
-		over_task++;
+		me->over_task++;
 		switch_os(OVER_TASK);
 		return;
 	}
@@ -381,7 +352,6 @@ static void switch_in_thread(void)
 	switch_os(BUSY);
 	ct_idle_exit();
 	current->flags &= ~PF_IDLE;
-	account_stolen_time();
 }
 
 static void give_cpu_away(void)
@@ -452,12 +422,10 @@ static void timer_or_doorbell(void)
 	if (unlikely(has_pending(twinos_me())))
 		twinos_raise_pending();
 	twinos_timer_handle();
-	if (timesharing) {
-		account_stolen_time();
+	if (timesharing)
 		consider(rdtsc());
-	} else {
+	else
 		twinos_timer_set_turn(U64_MAX);
-	}
 }
 
 /*
@@ -534,12 +502,10 @@ int twinos_start_giver(void)
 		return PTR_ERR(thread);
 	kthread_bind(thread, TWINOS_SHARED_CPU);
 	sched_setscheduler_nocheck(thread, SCHED_FIFO, &highest);
-#ifdef CONFIG_PARAVIRT_TIME_ACCOUNTING
 	host_steal_clock = static_call_query(pv_steal_clock);
 	static_call_update(pv_steal_clock, steal_clock);
 	static_key_slow_inc(&paravirt_steal_enabled);
 	static_key_slow_inc(&paravirt_steal_rq_enabled);
-#endif
 	wake_up_process(thread);
 	WRITE_ONCE(giver, thread);
 	return 0;
@@ -554,25 +520,19 @@ int twinos_start_giver(void)
 void twinos_first_switch(void)
 {
 	twinos_me()->resumed_tsc = rdtsc();
-	launch_away_max = 0;
 	timesharing = true;
 	switch_in_thread();
-}
-
-static void keep_shared_cpu(void *unused)
-{
-	timesharing = false;
 }
 
 /**
  * twinos_timeshare_end() - do not give the CPU away any more
  *
- * Leading OS, process context. While this runs on the shared CPU the other OS
- * does not, nor will it when this has returned.
+ * Leading OS, by smp_call_function_single() on the shared CPU. While this runs
+ * there the other OS does not, nor will it afterwards.
  */
-void twinos_timeshare_end(void)
+void twinos_timeshare_end(void *unused)
 {
-	smp_call_function_single(TWINOS_SHARED_CPU, keep_shared_cpu, NULL, true);
+	timesharing = false;
 }
 
 /**
@@ -581,7 +541,7 @@ void twinos_timeshare_end(void)
  * On the shared CPU, interrupts off; in the leading OS before the other one
  * runs, in the coexisting OS when it finds itself there. Accounts start anew.
  */
-void twinos_timeshare_resume(void)
+void twinos_timeshare_resume(void *unused)
 {
 	u64 now = rdtsc();
 
@@ -622,19 +582,6 @@ void twinos_note_for_other(unsigned int vector)
 	set_turn(now);
 }
 
-/** twinos_launch_away_max() - leading OS: longest time without the CPU in the last launch */
-u64 twinos_launch_away_max(void)
-{
-	return launch_away_max;
-}
-
-/** twinos_put_off() - how long this OS has kept the CPU when the other was due; TSC */
-u64 twinos_put_off(u64 *times)
-{
-	*times = over_task;
-	return put_off_max;
-}
-
 static int vector_in_service(void)
 {
 	int i;
@@ -661,7 +608,7 @@ bool twinos_yield_early(void)
 	u64 turn_end = twinos_timer_owned() ? twinos_timer_turn() : twinos_me()->resumed_tsc;
 
 	if (!timesharing || READ_ONCE(twinos_shared()->state) != TWINOS_STARTING ||
-	    turn_end > rdtsc() - early_budget || READ_ONCE(switching) ||
+	    turn_end > rdtsc() - twinos_shared()->tsc_khz / 2 || READ_ONCE(switching) ||
 	    twinos_holds_lock() || vector_in_service() >= 0)
 		return false;
 	switch_os(OVER_TASK);
@@ -676,7 +623,6 @@ bool twinos_yield_early(void)
  */
 void __init twinos_timeshare_early(void)
 {
-	early_budget = twinos_shared()->tsc_khz / 2;	/* half a millisecond */
 	twinos_me()->resumed_tsc = rdtsc();
 	timesharing = !twinos_dedicated();
 	if (timesharing)
@@ -727,17 +673,12 @@ static void foreign_interrupt(struct irq_desc *desc)
  */
 void __init twinos_reserve_vectors(struct irq_matrix *matrix)
 {
-	unsigned int from = TWINOS_VECTOR_SPLIT, to = FIRST_SYSTEM_VECTOR;
-	unsigned int vector;
+	unsigned int vector = twinos_coexisting() ? FIRST_EXTERNAL_VECTOR : TWINOS_VECTOR_SPLIT;
+	unsigned int end = twinos_coexisting() ? TWINOS_VECTOR_SPLIT + twinos_nr_pins :
+						 FIRST_SYSTEM_VECTOR;
 
-	if (twinos_off)
-		return;
-	if (twinos_coexisting()) {
-		from = FIRST_EXTERNAL_VECTOR;
-		to = TWINOS_VECTOR_SPLIT + twinos_nr_pins;
-	}
-	for (vector = from; vector < to; vector++)
-		irq_matrix_assign_system(matrix, vector, false);
+	while (!twinos_off && vector < end)
+		irq_matrix_assign_system(matrix, vector++, false);
 }
 
 /**
@@ -748,8 +689,8 @@ void __init twinos_reserve_vectors(struct irq_matrix *matrix)
 int twinos_vectors_init(void)
 {
 	static int irq;
-	unsigned int from = TWINOS_VECTOR_SPLIT, to = FIRST_SYSTEM_VECTOR;
-	unsigned int vector;
+	unsigned int vector = twinos_coexisting() ? FIRST_EXTERNAL_VECTOR : TWINOS_VECTOR_SPLIT;
+	unsigned int end = twinos_coexisting() ? TWINOS_VECTOR_SPLIT : FIRST_SYSTEM_VECTOR;
 
 	if (irq > 0)
 		return 0;
@@ -758,15 +699,9 @@ int twinos_vectors_init(void)
 		return irq;
 	irq_set_chip_and_handler(irq, &dummy_irq_chip, foreign_interrupt);
 	irq_modify_status(irq, IRQ_NOREQUEST, IRQ_NOPROBE);
-
-	if (twinos_coexisting()) {
-		from = FIRST_EXTERNAL_VECTOR;
-		to = TWINOS_VECTOR_SPLIT;
-	}
-	preempt_disable();
-	for (vector = from; vector < to; vector++)
+	guard(preempt)();
+	for (; vector < end; vector++)
 		if (IS_ERR_OR_NULL(__this_cpu_read(vector_irq[vector])))
 			__this_cpu_write(vector_irq[vector], irq_to_desc(irq));
-	preempt_enable();
 	return 0;
 }

@@ -7,15 +7,24 @@
 #ifndef _TWINOS_H
 #define _TWINOS_H
 
-#include <linux/compiler.h>
 #include <linux/init.h>
+#include <linux/irqflags.h>
+#include <linux/kernel.h>
+#include <linux/sizes.h>
+#include <linux/smp.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #include <twinos/abi.h>
+#include <asm/apic.h>
 #include <asm/debugreg.h>
-#include <asm/irqflags.h>
+#include <asm/hw_irq.h>
+#include <asm/irq_vectors.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
+#include <asm/processor.h>
+#include <asm/smp.h>
 #include <asm/tlbflush.h>
+#include <asm/tsc.h>
 
 #undef pr_fmt
 #define pr_fmt(fmt) "twinos: " fmt
@@ -83,8 +92,7 @@ void twinos_lapic_init(void);
 void twinos_find_lapic(void);
 u32 twinos_lapic_read(u32 reg);
 void twinos_lapic_write(u32 reg, u32 value);
-void twinos_lapic_self_ipi(int vector);
-void twinos_lapic_send_nmi(u32 apic_id);
+void twinos_lapic_send(u32 command, u32 apic_id);
 void twinos_lapic_drain(void);
 
 /* lock.c */
@@ -172,16 +180,14 @@ int twinos_start_giver(void);
 int twinos_vectors_init(void);
 void twinos_timeshare_early(void);
 void twinos_first_switch(void);
-void twinos_timeshare_end(void);
-void twinos_timeshare_resume(void);
+void twinos_timeshare_end(void *unused);
+void twinos_timeshare_resume(void *unused);
 void twinos_continue_alone(void);
-void twinos_account(void);
+void twinos_account(void *unused);
 bool twinos_yield_early(void);
 void twinos_note_for_other(unsigned int vector);
 bool twinos_overdue_twice(void);
 bool twinos_timesharing(void);
-u64 twinos_launch_away_max(void);
-u64 twinos_put_off(u64 *times);
 
 /* share.c */
 bool twinos_inside(u64 start, u64 size, u64 outer_start, u64 outer_size);

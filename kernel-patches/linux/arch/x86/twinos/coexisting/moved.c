@@ -104,7 +104,7 @@ static void park(void)
 	twinos_over_task(twinos_park_cpu_state);
 	twinos_moved();
 	if (!twinos_dedicated())
-		twinos_timeshare_resume();
+		twinos_timeshare_resume(NULL);
 	else
 		twinos_continue_alone();
 	twinos_raise_pending();

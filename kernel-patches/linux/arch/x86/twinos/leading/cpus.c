@@ -7,25 +7,14 @@
  * and SIPI. Bringing a CPU online again begins with an INIT, which works
  * whatever it was doing.
  */
-#include <linux/bitmap.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
-#include <linux/delay.h>
 #include <linux/device.h>
-#include <linux/irq.h>
-#include <linux/irqdesc.h>
-#include <linux/kernel.h>
-#include <linux/smp.h>
-#include <linux/workqueue.h>
-#include <asm/apic.h>
 #include <asm/desc.h>
 #include <asm/io_apic.h>
 #include <asm/irq.h>
 #include <asm/reboot.h>
-#include <asm/smp.h>
 #include <asm/spec-ctrl.h>
-#include <asm/tlbflush.h>
-#include <asm/tsc.h>
 
 #include "leading.h"
 
@@ -105,62 +94,47 @@ static void drop_pending_interrupts(void)
 }
 
 /*
- * A CPU that goes offline waits a millisecond for interrupts that were on their way
- * when they were moved to other CPUs, and all these CPUs stand still meanwhile. One
- * that is lent does so when it is dead and the others go on again. What it finds
- * is raised once more, where it belongs now, by the CPU that lends it.
+ * An interrupt can be on its way to a CPU that goes offline when it is moved to another.
+ * fixup_irqs() waits a millisecond for those, and all CPUs stand still meanwhile. Those of a
+ * CPU that is lent are all raised once more where they belong now, instead.
  */
-static int moved_irqs[NR_VECTORS];	/* Linux's numbers, by vector; -1: none */
-static DECLARE_BITMAP(late_vectors, NR_VECTORS);
-static bool late_known;
+static unsigned int moved_irqs[NR_VECTORS];	/* Linux's numbers; 0: none */
 
-/**
- * twinos_wait_later() - is the wait for late interrupts done by a dead CPU?
- *
- * From fixup_irqs(), on the CPU that goes offline, when its interrupts have been
- * moved away but its vector_irq[] still tells which they were: all CPUs stopped,
- * interrupts off.
- */
-bool twinos_wait_later(void)
-{
-	unsigned int vector;
-
-	if (!cpumask_test_cpu(smp_processor_id(), &lent))
-		return false;
-	for (vector = 0; vector < NR_VECTORS; vector++) {
-		struct irq_desc *desc = __this_cpu_read(vector_irq[vector]);
-
-		moved_irqs[vector] = IS_ERR_OR_NULL(desc) ? -1 : irq_desc_get_irq(desc);
-	}
-	return true;
-}
-
-/* As native_cpu_disable(), but a lent CPU's APIC still takes interrupts. */
 static int cpu_disable(void)
 {
-	int err;
+	unsigned int vector;
 
-	if (!cpumask_test_cpu(smp_processor_id(), &lent))
-		return native_cpu_disable();
-	err = lapic_can_unplug_cpu();
-	if (!err)
-		cpu_disable_common();
-	return err;
+	if (cpumask_test_cpu(smp_processor_id(), &lent)) {
+		for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++) {
+			struct irq_desc *desc = __this_cpu_read(vector_irq[vector]);
+
+			moved_irqs[vector] = IS_ERR_OR_NULL(desc) ? 0 : irq_desc_get_irq(desc);
+		}
+		/* This CPU's mdelay() takes no time until it is back. */
+		this_cpu_write(cpu_info.loops_per_jiffy, 1);
+	}
+	return native_cpu_disable();
 }
 
-static void note_late_interrupts(void)
+static void raise_moved_interrupts(void)
 {
 	unsigned int vector;
 
-	twinos_fault_late_irqs(moved_irqs);
-	mdelay(1);
-	bitmap_zero(late_vectors, NR_VECTORS);
-	for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++)
-		if (moved_irqs[vector] >= 0 && is_vector_pending(vector) &&
-		    __this_cpu_read(vector_irq[vector]) != VECTOR_RETRIGGERED)
-			__set_bit(vector, late_vectors);
-	apic_soft_disable();
-	smp_store_release(&late_known, true);	/* and with it late_vectors */
+	fsleep(1000);	/* What was on its way has arrived at a dead CPU. */
+	irq_lock_sparse();
+	for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++) {
+		struct irq_desc *desc = moved_irqs[vector] ? irq_to_desc(moved_irqs[vector]) : NULL;
+		struct irq_data *data;
+
+		if (!desc)
+			continue;
+		guard(raw_spinlock_irq)(&desc->lock);
+		data = irq_desc_get_irq_data(desc);
+		if (desc->action && irqd_is_activated(data) && !irqd_irq_masked(data) &&
+		    data->chip->irq_retrigger)
+			data->chip->irq_retrigger(data);
+	}
+	irq_unlock_sparse();
 }
 
 static void play_dead_or_enter(void)
@@ -174,7 +148,6 @@ static void play_dead_or_enter(void)
 	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
 		__update_spec_ctrl(0);	/* as native_play_dead() */
 	play_dead_common();
-	note_late_interrupts();
 	while (!os)	/* until the coexisting OS starts it by an INIT */
 		native_halt();
 	drop_pending_interrupts();
@@ -210,6 +183,16 @@ void __init twinos_cpus_init(void)
 	smp_ops.play_dead = play_dead_or_enter;
 }
 
+static bool has_cpu(const struct twinos_share *share, u32 cpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < share->nr_cpus; i++)
+		if (share->cpus[i] == cpu)
+			return true;
+	return false;
+}
+
 /**
  * twinos_check_cpus() - can the CPUs of a share be handed over?
  * @os: whose share it is to be
@@ -221,21 +204,16 @@ void __init twinos_cpus_init(void)
 int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *share)
 {
 	const struct twinos_os *other;
-	unsigned int i, j;
+	unsigned int i;
 
 	for (i = 0; i < share->nr_cpus; i++) {
 		u32 cpu = share->cpus[i];
 
-		list_for_each_entry(other, &twinos_oses, list) {
-			if (other == os || !twinos_claims(other))
-				continue;
-			for (j = 0; j < other->share.nr_cpus; j++)
-				if (other->share.cpus[j] == cpu) {
-					pr_err("CPU %u belongs to coexisting OS %u\n", cpu,
-					       other->id);
-					return -ENODEV;
-				}
-		}
+		list_for_each_entry(other, &twinos_oses, list)
+			if (other != os && twinos_claims(other) && has_cpu(&other->share, cpu)) {
+				pr_err("CPU %u belongs to coexisting OS %u\n", cpu, other->id);
+				return -ENODEV;
+			}
 		if (cpu == TWINOS_SHARED_CPU) {
 			pr_err("CPU %u stays with this OS: an INIT would start the firmware on it\n",
 			       cpu);
@@ -247,37 +225,6 @@ int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *sha
 		}
 	}
 	return 0;
-}
-
-/* Interrupts that the lent CPU found pending when nobody took them any more. */
-static void raise_late_interrupts(unsigned int cpu)
-{
-	ktime_t limit = ktime_add_ms(ktime_get(), 10000);
-	unsigned int vector;
-
-	while (!smp_load_acquire(&late_known)) {	/* and with it late_vectors */
-		if (ktime_after(ktime_get(), limit)) {
-			pr_err("CPU %u does not tell which interrupts it had left\n", cpu);
-			return;
-		}
-		fsleep(100);
-	}
-	irq_lock_sparse();
-	for_each_set_bit(vector, late_vectors, NR_VECTORS) {
-		struct irq_desc *desc = irq_to_desc(moved_irqs[vector]);
-		struct irq_data *data;
-		struct irq_chip *chip;
-
-		if (!desc)
-			continue;
-		raw_spin_lock_irq(&desc->lock);
-		data = irq_desc_get_irq_data(desc);
-		chip = irq_data_get_irq_chip(data);
-		if (desc->action && irqd_is_activated(data) && chip->irq_retrigger)
-			chip->irq_retrigger(data);
-		raw_spin_unlock_irq(&desc->lock);
-	}
-	irq_unlock_sparse();
 }
 
 /*
@@ -301,11 +248,18 @@ static void set_away(unsigned int cpu, bool away)
 	get_cpu_device(cpu)->offline_disabled = away;
 }
 
-static int lend(unsigned int cpu)
+/**
+ * twinos_lend_cpu() - take a CPU offline and let it continue in @os
+ * @os: NULL: it waits until its new owner starts it by an INIT
+ *
+ * Process context, twinos_mutex held, everything prepared. Returns 0, or
+ * ECANCELED after saying why in the kernel log.
+ */
+int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu)
 {
 	int err = -ENODEV;
 
-	late_known = false;
+	per_cpu(enters, cpu) = os;
 	/* A user must not take it offline in between, and it go to the other OS with that. */
 	lock_device_hotplug();
 	if (cpu_online(cpu)) {
@@ -324,25 +278,9 @@ static int lend(unsigned int cpu)
 		pr_err("CPU %u cannot be taken offline (%d)\n", cpu, err);
 		return -ECANCELED;
 	}
-	raise_late_interrupts(cpu);
-	return 0;
-}
-
-/**
- * twinos_lend_cpu() - take a CPU offline and let it continue in @os
- * @os: NULL: it waits until its new owner starts it by an INIT
- *
- * Process context, twinos_mutex held, everything prepared. Returns 0, or
- * ECANCELED after saying why in the kernel log.
- */
-int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu)
-{
-	int err;
-
-	per_cpu(enters, cpu) = os;
-	err = lend(cpu);
+	raise_moved_interrupts();
 	per_cpu(enters, cpu) = NULL;
-	return err;
+	return 0;
 }
 
 /**
@@ -359,6 +297,7 @@ void twinos_reclaim_cpu(unsigned int cpu)
 	if (!cpumask_test_and_clear_cpu(cpu, &lent))
 		return;
 	set_away(cpu, false);
+	cpu_data(cpu).loops_per_jiffy = loops_per_jiffy;
 	tsc_clocksource_reliable = 1;
 	err = add_cpu(cpu);
 	tsc_clocksource_reliable = reliable;

@@ -5,6 +5,7 @@
  * what happened.
  */
 #include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/reboot.h>
 #include <linux/slab.h>
@@ -87,6 +88,7 @@ void twinos_end(struct twinos_os *os)
 	else
 		twinos_finish_sharing();
 	os->running = false;
+	put_pages_list(&os->launch_tables);
 	if (os->give_back)
 		twinos_give_resources(os);
 	twinos_notify(os);
@@ -102,7 +104,7 @@ static void stop_running(struct twinos_os *os, const char *reason)
 	unsigned long flags;
 
 	if (os->mode == TWINOS_TIME_SHARED)
-		twinos_timeshare_end();
+		smp_call_function_single(TWINOS_SHARED_CPU, twinos_timeshare_end, NULL, true);
 	/* A handler of ours could wait for a lock that it holds, see holder_ended(). */
 	local_irq_save(flags);
 	twinos_stop_cpus(os);

@@ -14,16 +14,9 @@
 #include <linux/clockchips.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
-#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/i8253.h>
 #include <linux/io.h>
-#include <linux/irq.h>
-#include <linux/smp.h>
-#include <linux/stop_machine.h>
-#include <linux/string.h>
-#include <linux/workqueue.h>
-#include <asm/apic.h>
 #include <asm/hpet.h>
 #include <asm/io_apic.h>
 #include <asm/nmi.h>
@@ -40,9 +33,7 @@ static bool armed;
 static unsigned int ticks;		/* NMIs since it was armed */
 static const struct source *source;
 static bool fast;
-static u32 saved_rte[2];
-static void __iomem *ioapic, *hpet;
-static unsigned int pin;
+static void __iomem *hpet;
 
 struct source {
 	const char *name;
@@ -66,23 +57,26 @@ static int guard_nmi(unsigned int type, struct pt_regs *regs)
 
 /* ---- a timer of the machine ---- */
 
-/*
- * Nobody else is at the index register while the machine is stopped; io_apic.c's
- * lock cannot be had, nor its functions write an entry like this one.
- */
-static int write_rte(void *rte)
+static void compose_nmi(struct irq_data *data, struct msi_msg *msg)
 {
-	const u32 *value = rte;
+	irq_chip_compose_msi_msg(data->parent_data, msg);
+	msg->arch_addr_lo.destid_0_7 = cpu_physical_id(TWINOS_SHARED_CPU);
+	msg->arch_data.delivery_mode = APIC_DELIVERY_MODE_NMI;
+}
 
-	writel(0x10 + 2 * pin, ioapic);
-	saved_rte[0] = readl(ioapic + 0x10);
-	writel(BIT(16), ioapic + 0x10);
-	writel(0x11 + 2 * pin, ioapic);
-	saved_rte[1] = readl(ioapic + 0x10);
-	writel(value[1], ioapic + 0x10);
-	writel(0x10 + 2 * pin, ioapic);
-	writel(value[0], ioapic + 0x10);
-	return 0;
+/* The kernel's own way to write a pin's entry, but for what is in it. */
+static void let_raise(bool nmi)
+{
+	static struct irq_chip nmi_chip = { .irq_compose_msi_msg = compose_nmi };
+	struct irq_desc *desc = irq_to_desc(TIMER_IRQ);
+	struct irq_data *data = irq_desc_get_irq_data(desc);
+	struct irq_chip *chip = data->chip;
+
+	guard(raw_spinlock_irqsave)(&desc->lock);
+	if (nmi)
+		data->chip = &nmi_chip;
+	mp_irqdomain_activate(data->domain, data, false);
+	data->chip = chip;
 }
 
 static void pause_timer(void)
@@ -124,34 +118,25 @@ static void set_timer(unsigned int us)
 
 static void stop_timer(void)
 {
-	u32 old[2] = { saved_rte[0], saved_rte[1] };
-
-	stop_machine(write_rte, old, NULL);
+	let_raise(false);
 	pause_timer();
-	iounmap(ioapic);
 	if (hpet)
 		iounmap(hpet);
-	ioapic = hpet = NULL;
+	hpet = NULL;
 }
 
 static bool start_timer(void)
 {
-	u32 nmi[2] = { APIC_DELIVERY_MODE_NMI << 8, read_apic_id() << 24 };
 	struct irq_data *timer = irq_get_irq_data(TIMER_IRQ);
 	struct clock_event_device *evt = global_clock_event;
-	int idx = mp_find_ioapic(0);
 
 	/* In use, or behind interrupt remapping? */
-	if (idx < 0 || !timer || strcmp(timer->chip->name, "IO-APIC") ||
+	if (!timer || !irqd_is_activated(timer) || strcmp(timer->chip->name, "IO-APIC") ||
 	    (evt && !clockevent_state_detached(evt) && !clockevent_state_shutdown(evt)))
-		return false;
-	pin = timer->hwirq;
-	ioapic = ioremap(mpc_ioapic_addr(idx), PAGE_SIZE);
-	if (!ioapic)
 		return false;
 	if (is_hpet_enabled())
 		hpet = ioremap(hpet_address, PAGE_SIZE);
-	stop_machine(write_rte, nmi, NULL);
+	let_raise(true);
 	if (!twinos_fault_guard())
 		set_timer(FAST_US);
 	return true;

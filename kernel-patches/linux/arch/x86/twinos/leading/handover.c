@@ -5,78 +5,48 @@
  * told about the machine.
  */
 #include <linux/io.h>
-#include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/pgtable.h>
-#include <linux/smp.h>
 #include <linux/timekeeping.h>
-#include <asm/apic.h>
 #include <asm/cpufeature.h>
 #include <asm/desc.h>
+#include <asm/init.h>
 #include <asm/pci_x86.h>
-#include <asm/processor.h>
 #include <asm/setup_data.h>
 #include <asm/trapnr.h>
-#include <asm/tsc.h>
 
 #include "leading.h"
 
-/*
- * The address space in which the coexisting OS begins: its window mapped to
- * itself, and the shared area at the addresses that both kernels know. With
- * pages of 1 GiB if the CPU has them, else of 2 MiB and at most 3 GiB of it.
- */
-static int build_page_table(const struct twinos_share *share, u64 *tables, u64 pa)
+static void *new_table(void *tables)
 {
-	bool gbpages = boot_cpu_has(X86_FEATURE_GBPAGES);
-	u64 first = share->window_start >> PUD_SHIFT;
-	u64 last = (share->window_start + share->window_size - 1) >> PUD_SHIFT;
-	u64 *top, *pud, *high, *pmd, *pte;
-	unsigned int used = 0, i, j;
-	u64 gb;
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 
-#define PAGE_PA(p)	(pa + ((u8 *)(p) - (u8 *)tables))
-#define NEW_PAGE()	(tables + PTRS_PER_PTE * used++)
-	if (first >> 9 != last >> 9 || (!gbpages && last - first >= 3)) {
-		pr_err("window %#llx-%#llx is too large for one page table: it must not cross a multiple of 512 GiB, nor touch more than 3 GiB on this CPU\n",
-		       share->window_start, share->window_start + share->window_size - 1);
-		return -EOPNOTSUPP;
-	}
+	if (!page)
+		return NULL;
+	list_add(&page->lru, tables);
+	return page_address(page);
+}
 
-	memset(tables, 0, TWINOS_PGTABLE_PAGES * PAGE_SIZE);
-	top = NEW_PAGE();
-	if (pgtable_l5_enabled()) {
-		u64 *p4d = NEW_PAGE();
+/*
+ * The address space in which the coexisting OS begins: its window mapped to itself, and
+ * this kernel's mapping of its slot. Freed with os->launch_tables.
+ */
+static int make_launch_table(struct twinos_os *os, u64 *cr3)
+{
+	u64 start = os->share.window_start;
+	struct x86_mapping_info mapping = {
+		.alloc_pgt_page	= new_table,
+		.context	= &os->launch_tables,
+		.page_flag	= __PAGE_KERNEL_LARGE_EXEC,
+		.kernpg_flag	= _KERNPG_TABLE_NOENC,
+		.direct_gbpages	= boot_cpu_has(X86_FEATURE_GBPAGES),
+	};
+	pgd_t *top = new_table(&os->launch_tables);
 
-		/* One table serves both halves: index 511 and the window's differ. */
-		top[share->window_start >> 48] = PAGE_PA(p4d) | _KERNPG_TABLE_NOENC;
-		top[511] = PAGE_PA(p4d) | _KERNPG_TABLE_NOENC;
-		top = p4d;
-	}
-	pud = NEW_PAGE();
-	top[(first >> 9) & 511] = PAGE_PA(pud) | _KERNPG_TABLE_NOENC;
-	for (gb = first; gb <= last; gb++) {
-		if (gbpages) {
-			pud[gb & 511] = gb << PUD_SHIFT | __PAGE_KERNEL_LARGE_EXEC;
-			continue;
-		}
-		pmd = NEW_PAGE();
-		pud[gb & 511] = PAGE_PA(pmd) | _KERNPG_TABLE_NOENC;
-		for (j = 0; j < PTRS_PER_PMD; j++)
-			pmd[j] = (gb << PUD_SHIFT | (u64)j << PMD_SHIFT) |
-				 __PAGE_KERNEL_LARGE_EXEC;
-	}
-
-	high = NEW_PAGE();
-	pmd = NEW_PAGE();
-	pte = NEW_PAGE();
-	top[511] = PAGE_PA(high) | _KERNPG_TABLE_NOENC;
-	high[pud_index(TWINOS_SHARED_VA)] = PAGE_PA(pmd) | _KERNPG_TABLE_NOENC;
-	pmd[pmd_index(TWINOS_SHARED_VA)] = PAGE_PA(pte) | _KERNPG_TABLE_NOENC;
-	pmd[pmd_index(TWINOS_SHARED_VA) + share->id] = PAGE_PA(pte) | _KERNPG_TABLE_NOENC;
-	for (i = 0; i < TWINOS_SHARED_SIZE / PAGE_SIZE; i++)
-		pte[i] = (share->window_start + i * PAGE_SIZE) | __PAGE_KERNEL_EXEC;
-	pte[TWINOS_LAPIC_OFFSET / PAGE_SIZE] = APIC_DEFAULT_PHYS_BASE | __PAGE_KERNEL_NOCACHE;
-	pte[TWINOS_COMMON_OFFSET / PAGE_SIZE] = twinos_common_pa() | __PAGE_KERNEL;
+	if (!top || kernel_ident_mapping_init(&mapping, top, start, start + os->share.window_size))
+		return -ENOMEM;
+	top[pgd_index(TWINOS_SHARED_VA)] = *pgd_offset_k(TWINOS_SHARED_VA);
+	*cr3 = __pa(top);
 	return 0;
 }
 
@@ -139,8 +109,7 @@ void twinos_set_mode(struct twinos_os *os, enum twinos_mode mode)
  * @os: loaded, its shared area mapped
  * @launch_tsc: when the launch was asked for
  *
- * Returns 0, ENOMEM, or EOPNOTSUPP for a window that one page table cannot
- * hold.
+ * Returns 0 or ENOMEM.
  */
 int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 {
@@ -156,11 +125,10 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 
 	/* All but the transit page. */
 	memset(area, 0, TWINOS_TRANSIT_OFFSET);
-	memset(area + TWINOS_PGTABLE_OFFSET, 0, TWINOS_SHARED_SIZE - TWINOS_PGTABLE_OFFSET);
-	err = build_page_table(share, (u64 *)(area + TWINOS_PGTABLE_OFFSET),
-			       share->window_start + TWINOS_PGTABLE_OFFSET);
-	if (!err)
-		err = write_transit(share);
+	memset(area + TWINOS_TRANSIT_OFFSET + PAGE_SIZE, 0,
+	       TWINOS_SHARED_SIZE - TWINOS_TRANSIT_OFFSET - PAGE_SIZE);
+	transit = &shared->side[TWINOS_COEXISTING].transit;
+	err = make_launch_table(os, &transit->cr3) ?: write_transit(share);
 	if (err)
 		return err;
 
@@ -171,7 +139,7 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 	frame = (void *)(area + TWINOS_STACK_TOP - sizeof(*frame));
 	frame->flags = X86_EFLAGS_FIXED;
 	frame->entry = os->entry;
-	frame->shared = TWINOS_SHARED_VA + TWINOS_SHARED_OFFSET;
+	frame->shared = (u64)shared;
 	frame->start = in_transit(share->id, twinos_start_start);
 
 	shared->magic = TWINOS_SHARED_MAGIC;
@@ -213,18 +181,11 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 		shared->side[i].wake_tsc = U64_MAX;
 	}
 
-	transit = &shared->side[TWINOS_COEXISTING].transit;
 	transit->cr0 = native_read_cr0();
-	transit->cr3 = share->window_start + TWINOS_PGTABLE_OFFSET;
 	transit->cr4 = native_read_cr4() & (X86_CR4_PAE | X86_CR4_LA57 | X86_CR4_MCE |
 					    X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT);
-	transit->rsp = TWINOS_SHARED_VA + TWINOS_STACK_TOP - sizeof(*frame);
+	transit->rsp = (u64)frame;
 	return 0;
-}
-
-static void account_here(void *unused)
-{
-	twinos_account();
 }
 
 /** twinos_apply_weight() - let a change of weight or slice take effect. Process context. */
@@ -234,7 +195,7 @@ void twinos_apply_weight(struct twinos_os *os)
 
 	/* What has been used was used at the old weight. */
 	if (os->running && os->mode == TWINOS_TIME_SHARED)
-		smp_call_function_single(TWINOS_SHARED_CPU, account_here, NULL, true);
+		smp_call_function_single(TWINOS_SHARED_CPU, twinos_account, NULL, true);
 	WRITE_ONCE(shared->slice_tsc, (u64)os->slice_us * tsc_khz / 1000);
 	WRITE_ONCE(shared->weight[TWINOS_LEADING], 100 - os->weight);
 	WRITE_ONCE(shared->weight[TWINOS_COEXISTING], os->weight);

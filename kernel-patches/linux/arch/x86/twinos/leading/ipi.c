@@ -3,32 +3,15 @@
  * IPIs of the leading OS: to its own CPU while that is shared, where the other
  * kernel may take them, and to CPUs that are other OSes'.
  */
-#include <linux/delay.h>
-#include <linux/kernel.h>
 #include <linux/rcupdate.h>
-#include <linux/smp.h>
-#include <asm/apic.h>
-#include <asm/irq_vectors.h>
-#include <asm/processor.h>
-#include <asm/smp.h>
 
 #include "leading.h"
-
-static void send_ipi(u32 apic_id, u32 command)
-{
-	unsigned long flags;
-
-	local_irq_save(flags);
-	weak_wrmsr_fence();
-	apic_wait_icr_idle();
-	apic_icr_write(command, apic_id);
-	local_irq_restore(flags);
-}
 
 /** twinos_ring() - let whoever runs on a CPU look what there is */
 void twinos_ring(u32 apic_id)
 {
-	send_ipi(apic_id, APIC_DM_FIXED | X86_PLATFORM_IPI_VECTOR);
+	guard(irqsave)();
+	twinos_lapic_send(X86_PLATFORM_IPI_VECTOR, apic_id);
 }
 
 /**
@@ -39,10 +22,11 @@ void twinos_ring(u32 apic_id)
  */
 void twinos_init_cpu(unsigned int cpu)
 {
-	u32 apic_id = cpu_physical_id(cpu);
-
-	send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_INT_ASSERT | APIC_DM_INIT);
-	send_ipi(apic_id, APIC_INT_LEVELTRIG | APIC_DM_INIT);
+	scoped_guard(irqsave) {
+		twinos_lapic_send(APIC_INT_LEVELTRIG | APIC_INT_ASSERT | APIC_DM_INIT,
+				  cpu_physical_id(cpu));
+		twinos_lapic_send(APIC_INT_LEVELTRIG | APIC_DM_INIT, cpu_physical_id(cpu));
+	}
 	udelay(10);
 }
 

@@ -4,12 +4,8 @@
  * device, no process, no timer notices more than that the CPU was away for a moment.
  */
 #include <linux/cpuidle.h>
-#include <linux/kernel.h>
-#include <linux/mutex.h>
-#include <linux/workqueue.h>
+#include <linux/mm.h>
 #include <asm/mce.h>
-#include <asm/msr.h>
-#include <asm/processor.h>
 
 #include "leading.h"
 
@@ -115,26 +111,19 @@ static long launch_here(void *data)
 
 static int launch_dedicated(struct twinos_os *os)
 {
-	const struct twinos_share *share = &os->share;
-	unsigned int i;
-	int err;
+	unsigned int i = os->share.nr_cpus;
+	int err = 0;
 
-	/* The others first: the one that boots may start them at once. */
-	for (i = 1; i < share->nr_cpus; i++) {
-		err = twinos_lend_cpu(NULL, share->cpus[i]);
-		if (err)
-			goto undo;
+	/* The CPU that boots comes last: it may start the others at once. */
+	while (!err && i--)
+		err = twinos_lend_cpu(i ? NULL : os, os->share.cpus[i]);
+	if (err) {
+		twinos_take_cpus_back(os);
+		return err;
 	}
-	err = twinos_lend_cpu(os, share->cpus[0]);
-	if (err)
-		goto undo;
 	launched(os);
 	os->shared->first_return_tsc = rdtsc();
 	return 0;
-undo:
-	while (--i)
-		twinos_reclaim_cpu(share->cpus[i]);
-	return err;
 }
 
 /**
@@ -164,14 +153,17 @@ int twinos_launch(struct twinos_os *os, u64 now)
 	if (!os->shared)
 		return -ENOMEM;
 	err = twinos_write_shared_area(os, now);
-	if (err)
-		return err;
-	warn_about_machine_checks();
-	os->give_back = false;
-	twinos_route_pins(os, os->shared->apic_ids[0]);
-	err = shared ? work_on_cpu(TWINOS_SHARED_CPU, launch_here, os) : launch_dedicated(os);
-	if (err)
+	if (!err) {
+		warn_about_machine_checks();
+		os->give_back = false;
+		twinos_route_pins(os, os->shared->apic_ids[0]);
+		err = shared ? work_on_cpu(TWINOS_SHARED_CPU, launch_here, os) :
+			       launch_dedicated(os);
+	}
+	if (err) {
 		twinos_mask_pins(os);
+		put_pages_list(&os->launch_tables);
+	}
 	twinos_notify(os);
 	return err;
 }

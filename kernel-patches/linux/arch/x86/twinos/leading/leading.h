@@ -6,12 +6,17 @@
 #ifndef _TWINOS_LEADING_H
 #define _TWINOS_LEADING_H
 
-#include <linux/atomic.h>
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/irqdesc.h>
 #include <linux/kexec.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/slab.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include "../both/twinos.h"
 
 /*
@@ -34,6 +39,7 @@ struct twinos_os {
 	u32 checksum;			/* of what they were filled with */
 	unsigned long entry;		/* physical address of the purgatory */
 	struct twinos_shared *shared;	/* the shared page, in this OS's slot */
+	struct list_head launch_tables;	/* pages of the page table that it began with */
 	enum twinos_state ended;	/* how it ended, once it is not running */
 	char reason[160];
 	unsigned int weight;		/* percent of a shared CPU */

@@ -6,15 +6,7 @@
  * share, which the leading OS routes, follow it.
  */
 #include <linux/cpu.h>
-#include <linux/delay.h>
-#include <linux/kernel.h>
 #include <linux/ktime.h>
-#include <linux/slab.h>
-#include <linux/smp.h>
-#include <linux/workqueue.h>
-#include <asm/apic.h>
-#include <asm/processor.h>
-#include <asm/smp.h>
 
 #include "leading.h"
 
@@ -45,18 +37,13 @@ static void set_place(struct twinos_os *os, enum twinos_mode mode, u32 apic_id)
 	os->shared->parked = 0;
 }
 
-static void go_on_sharing(void *unused)
-{
-	twinos_timeshare_resume();
-}
-
 static int to_own_cpu(struct twinos_os *os, unsigned int cpu)
 {
 	u32 shared_apic_id = os->shared->apic_ids[0];
 	int err;
 
 	WRITE_ONCE(twinos_in_motion, os->shared);
-	twinos_timeshare_end();
+	smp_call_function_single(TWINOS_SHARED_CPU, twinos_timeshare_end, NULL, true);
 	if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
 		return -ESRCH;		/* has ended, twinos_end() is on its way */
 	set_place(os, TWINOS_DEDICATED, cpu_physical_id(cpu));
@@ -66,20 +53,12 @@ static int to_own_cpu(struct twinos_os *os, unsigned int cpu)
 	if (err) {
 		set_place(os, TWINOS_TIME_SHARED, shared_apic_id);
 		os->share.nr_cpus = 0;
-		smp_call_function_single(TWINOS_SHARED_CPU, go_on_sharing, NULL, true);
+		smp_call_function_single(TWINOS_SHARED_CPU, twinos_timeshare_resume, NULL, true);
 		return err;
 	}
 	twinos_route_pins(os, os->shared->apic_ids[0]);
 	twinos_finish_sharing();
 	return 0;
-}
-
-/* There is no way back: twinos_move() ends it. */
-static int lost(struct twinos_os *os, enum twinos_state state, const char *reason)
-{
-	strscpy(os->shared->reason, reason, sizeof(os->shared->reason));
-	WRITE_ONCE(os->shared->state, state);
-	return -EIO;
 }
 
 /*
@@ -105,8 +84,12 @@ static int park_os(struct twinos_os *os)
 		}
 		if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
 			return -ESRCH;
-		if (ktime_after(ktime_get(), end))
-			return lost(os, TWINOS_HUNG, "hung in a move");
+		if (ktime_after(ktime_get(), end)) {
+			/* There is no way back: twinos_move() ends it. */
+			strscpy(os->shared->reason, "hung in a move", sizeof(os->shared->reason));
+			WRITE_ONCE(os->shared->state, TWINOS_HUNG);
+			return -EIO;
+		}
 		usleep_range(50, 100);
 	}
 	twinos_stop_cpus(os);
@@ -148,47 +131,6 @@ static int to_shared_cpu(struct twinos_os *os)
 	return 0;
 }
 
-static long catch_here(void *unused)
-{
-	return twinos_vectors_init();
-}
-
-static int to_another_cpu(struct twinos_os *os, unsigned int cpu)
-{
-	unsigned int old = os->share.cpus[0];
-	int err;
-
-	/* Whose its vectors are is only known as long as nobody else has them. */
-	if (twinos_timeshared) {
-		pr_err("coexisting OS %u shares CPU %u; move that one first\n",
-		       twinos_timeshared->id, TWINOS_SHARED_CPU);
-		return -EBUSY;
-	}
-	err = work_on_cpu(TWINOS_SHARED_CPU, catch_here, NULL);
-	if (!err)
-		err = park_os(os);
-	if (err)
-		return err;
-	set_place(os, TWINOS_DEDICATED, cpu_physical_id(cpu));
-	os->share.cpus[0] = cpu;
-	err = twinos_lend_cpu(os, cpu);
-	if (!err) {
-		twinos_route_pins(os, os->shared->apic_ids[0]);
-		twinos_reclaim_cpu(old);
-		return 0;
-	}
-	/* Back to where it was, which this OS has to have for a moment. */
-	set_place(os, TWINOS_DEDICATED, cpu_physical_id(old));
-	os->share.cpus[0] = old;
-	twinos_reclaim_cpu(old);
-	if (!twinos_lend_cpu(os, old)) {
-		twinos_route_pins(os, os->shared->apic_ids[0]);
-		return err;
-	}
-	os->share.nr_cpus = 0;
-	return lost(os, TWINOS_CRASHED, "lost its CPU in a move");
-}
-
 /**
  * twinos_move() - let a running OS continue on another CPU
  * @os: with one CPU
@@ -197,13 +139,16 @@ static int to_another_cpu(struct twinos_os *os, unsigned int cpu)
  * Process context, twinos_mutex held. Returns 0 when it is there, or an errno
  * with everything as it was: ESRCH, EBUSY if another OS shares the CPU,
  * EOPNOTSUPP if it has several CPUs, ENODEV, ECANCELED if the CPU cannot be
- * taken offline, ETIMEDOUT if the OS does not answer. EIO if the OS could
- * neither go nor stay; it has ended then.
+ * taken offline, ETIMEDOUT if the OS does not answer. EIO if it hung on the way
+ * and has ended. It goes from one CPU of its own to another by way of the shared
+ * one, and stays there if it can neither go on nor back.
  */
 int twinos_move(struct twinos_os *os, unsigned int cpu)
 {
-	struct twinos_share *share;
-	int err;
+	bool dedicated = os->mode == TWINOS_DEDICATED;
+	unsigned int old = os->share.cpus[0];
+	struct twinos_share share = { .nr_cpus = 1, .cpus = { cpu } };
+	int err = 0;
 
 	if (READ_ONCE(os->shared->state) != TWINOS_RUNNING)
 		return -ESRCH;
@@ -211,31 +156,24 @@ int twinos_move(struct twinos_os *os, unsigned int cpu)
 		pr_err("coexisting OS %u has several CPUs and cannot be moved\n", os->id);
 		return -EOPNOTSUPP;
 	}
-	if (cpu == TWINOS_SHARED_CPU) {
-		if (os->mode == TWINOS_TIME_SHARED)
-			return 0;
-		if (twinos_timeshared) {
-			pr_err("coexisting OS %u shares the CPU already\n",
-			       twinos_timeshared->id);
-			return -EBUSY;
-		}
+	if (dedicated ? cpu == old : cpu == TWINOS_SHARED_CPU)
+		return 0;
+	if (cpu != TWINOS_SHARED_CPU)
+		err = twinos_check_cpus(os, &share);
+	if (err)
+		return err;
+	/* Whose its vectors are is only known as long as nobody else has them. */
+	if (dedicated && twinos_timeshared) {
+		pr_err("coexisting OS %u shares CPU %u; move that one first\n",
+		       twinos_timeshared->id, TWINOS_SHARED_CPU);
+		return -EBUSY;
+	}
+	if (dedicated)
 		err = to_shared_cpu(os);
-	} else {
-		if (os->mode == TWINOS_DEDICATED && os->share.cpus[0] == cpu)
-			return 0;
-		share = kmemdup(&os->share, sizeof(*share), GFP_KERNEL);
-		if (!share)
-			return -ENOMEM;
-		share->nr_cpus = 1;
-		share->cpus[0] = cpu;
-		err = twinos_check_cpus(os, share);
-		kfree(share);
-		if (err)
-			return err;
-		if (os->mode == TWINOS_TIME_SHARED)
-			err = to_own_cpu(os, cpu);
-		else
-			err = to_another_cpu(os, cpu);
+	if (!err && cpu != TWINOS_SHARED_CPU) {
+		err = to_own_cpu(os, cpu);
+		if (err && dedicated)
+			to_own_cpu(os, old);
 	}
 	if (err == -EIO)
 		twinos_end(os);

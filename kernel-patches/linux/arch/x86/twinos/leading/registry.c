@@ -54,6 +54,7 @@ struct twinos_os *twinos_find_or_create(u32 id)
 	if (!os)
 		return NULL;
 	os->id = id;
+	INIT_LIST_HEAD(&os->launch_tables);
 	os->weight = 50;
 	os->slice_us = 10000;
 	if (twinos_publish(os)) {

@@ -193,7 +193,7 @@ static int emit_side(char *buf, int n, const char *name, const struct twinos_sid
 
 static ssize_t emit_stats(const struct twinos_shared *s, char *buf)
 {
-	u64 compared, different, put_off, over_task;
+	u64 compared, different;
 	int n;
 
 	n = sysfs_emit(buf,
@@ -202,9 +202,10 @@ static ssize_t emit_stats(const struct twinos_shared *s, char *buf)
 		       s->tsc_khz, s->launch_tsc, s->enter_tsc,
 		       s->first_return_tsc, s->init_tsc, s->slice_tsc, s->moves);
 	if (twinos_role == TWINOS_LEADING && s->mode == TWINOS_TIME_SHARED)
-		n += sysfs_emit_at(buf, n, "launch_away_max %llu\n", twinos_launch_away_max());
-	put_off = twinos_put_off(&over_task);
-	n += sysfs_emit_at(buf, n, "put_off_max %llu\nover_task %llu\n", put_off, over_task);
+		n += sysfs_emit_at(buf, n, "launch_away_max %llu\n",
+				   s->side[TWINOS_LEADING].launch_away_max);
+	n += sysfs_emit_at(buf, n, "put_off_max %llu\nover_task %llu\n",
+			   s->side[twinos_role].put_off_max, s->side[twinos_role].over_task);
 	twinos_check_result(&compared, &different);
 	if (compared)
 		n += sysfs_emit_at(buf, n, "state_checks %llu\nstate_mismatches %llu\n",
