@@ -187,15 +187,4 @@ u64 twinos_put_off(u64 *times);
 bool twinos_inside(u64 start, u64 size, u64 outer_start, u64 outer_size);
 int twinos_share_check(const struct twinos_share *share);
 
-/* fault.c */
-#ifdef CONFIG_TWINOS_FAULTS
-void twinos_fault_at(const char *stage);
-void twinos_fault_late_irqs(const int *irqs);
-bool twinos_fault_guard(void);
-#else
-static inline void twinos_fault_at(const char *stage) { }
-static inline void twinos_fault_late_irqs(const int *irqs) { }
-static inline bool twinos_fault_guard(void) { return false; }
-#endif
-
 #endif /* _TWINOS_H */

@@ -98,7 +98,6 @@ static void park(void)
 {
 	twinos_me()->idle = false;
 	retarget_interrupts(twinos_shared()->leading_apic_id);
-	twinos_fault_at("park");
 	mdelay(1);	/* for what was on its way here, as in fixup_irqs() */
 	twinos_keep_pending();
 	twinos_over_task(twinos_park_cpu_state);

@@ -142,7 +142,6 @@ static void __init take_timer(void)
 
 static void __init timer_init(void)
 {
-	twinos_fault_at("timer");
 	lapic_timer_period = div_u64(twinos_shared()->lapic_hz, HZ);
 	if (!twinos_dedicated())
 		take_timer();
@@ -246,7 +245,6 @@ static void __init init_irq(void)
 	native_init_IRQ();
 	twinos_set_role(&coexisting);
 	twinos_pins_init(&share);
-	twinos_fault_at("irq");
 	if (twinos_vectors_init())
 		panic("no interrupt descriptor for foreign vectors");
 }

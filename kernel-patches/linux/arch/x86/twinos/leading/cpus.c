@@ -152,7 +152,6 @@ static void note_late_interrupts(void)
 {
 	unsigned int vector;
 
-	twinos_fault_late_irqs(moved_irqs);
 	mdelay(1);
 	bitmap_zero(late_vectors, NR_VECTORS);
 	for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++)

@@ -152,8 +152,7 @@ static bool start_timer(void)
 	if (is_hpet_enabled())
 		hpet = ioremap(hpet_address, PAGE_SIZE);
 	stop_machine(write_rte, nmi, NULL);
-	if (!twinos_fault_guard())
-		set_timer(FAST_US);
+	set_timer(FAST_US);
 	return true;
 }
 

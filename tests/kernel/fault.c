@@ -5,26 +5,29 @@
  * hang (interrupts off), nmi (hang in an NMI handler, from STAGE irq on), null
  * (a NULL pointer read) or lock (die with the lock of the machine held);
  * STAGE is early (setup_arch, no exception handlers but the first ones), irq
- * (init_IRQ), timer (before the clock event device), initcall, late, or park
+ * (after init_IRQ), timer (before the clock event device), initcall, late, or park
  * (when it is to be moved to another CPU).
  *
- * And two that real machines have by themselves now and then, on the command line
- * of the leading OS: twinos_fault=late-irq, interrupts that reach a CPU when it
- * does not take them any more, and guard, a timer that does not tick.
+ * And one that real machines have by themselves now and then, on the command line
+ * of the leading OS: twinos_fault=guard, a timer that does not tick. It needs an
+ * HPET, and tsc=nowatchdog, since the clock of that stands still, too.
  */
 #include <linux/init.h>
+#include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/smp.h>
 #include <linux/string.h>
 #include <asm/apic.h>
+#include <asm/hpet.h>
+#include <asm/hw_irq.h>
 #include <asm/irq_vectors.h>
 #include <asm/nmi.h>
 #include <asm/processor.h>
+#include <asm/x86_init.h>
 
-#include "twinos.h"
+#include "../both/twinos.h"
 
 static char fault[16];
-static bool late_irq __ro_after_init;
 
 static int hang_in_nmi(unsigned int type, struct pt_regs *regs)
 {
@@ -33,7 +36,7 @@ static int hang_in_nmi(unsigned int type, struct pt_regs *regs)
 	return NMI_HANDLED;
 }
 
-void twinos_fault_at(const char *stage)
+static void fault_at(const char *stage)
 {
 	const char *at = strchr(fault, '@');
 
@@ -62,47 +65,76 @@ void twinos_fault_at(const char *stage)
 	}
 }
 
-/**
- * twinos_fault_late_irqs() - interrupts that come when they have been moved
- * @irqs: Linux's numbers of what this CPU has handled, NR_VECTORS of them, by
- *	vector; -1: none
- *
- * From a CPU that goes offline, dead and with interrupts off, its APIC still on.
- */
-void twinos_fault_late_irqs(const int *irqs)
-{
-	unsigned int vector;
+/* What the stages are in: functions of the platform, wrapped. */
+static void (*intr_init)(void) __initdata;
+static void (*timer_init)(void) __initdata;
+static void (*platform_ipi)(void);
 
-	for (vector = FIRST_EXTERNAL_VECTOR; late_irq && vector < NR_VECTORS; vector++)
-		if (irqs[vector] >= 0)
-			__apic_send_IPI(smp_processor_id(), vector);
+static void __init fault_irq(void)
+{
+	intr_init();
+	fault_at("irq");
 }
 
-/** twinos_fault_guard() - does the guard's timer not tick? */
-bool twinos_fault_guard(void)
+static void __init fault_timer(void)
 {
-	return !strcmp(fault, "guard");
+	fault_at("timer");
+	timer_init();
 }
 
+static void fault_park(void)
+{
+	u32 *request = &twinos_shared()->request;
+
+	if (READ_ONCE(*request) == TWINOS_REQUEST_PARK && twinos_dedicated()) {
+		WRITE_ONCE(*request, TWINOS_REQUEST_NONE);
+		fault_at("park");
+	}
+	platform_ipi();
+}
+
+/* After setup_data, which has told that this is a coexisting OS. */
 static int __init parse_fault(char *p)
 {
 	strscpy(fault, p ?: "", sizeof(fault));
-	late_irq = !strcmp(fault, "late-irq");
-	twinos_fault_at("early");
+	fault_at("early");
+	intr_init = x86_init.irqs.intr_init;
+	x86_init.irqs.intr_init = fault_irq;
+	timer_init = x86_init.timers.timer_init;
+	x86_init.timers.timer_init = fault_timer;
 	return 0;
 }
 early_param("twinos_fault", parse_fault);
 
 static int __init fault_initcall(void)
 {
-	twinos_fault_at("initcall");
+	fault_at("initcall");
 	return 0;
 }
 device_initcall(fault_initcall);
 
+/* The comparator of an HPET that does not count raises nothing. */
+static void __init stop_hpet(void)
+{
+	void __iomem *hpet = is_hpet_enabled() ? ioremap(hpet_address, PAGE_SIZE) : NULL;
+
+	if (!hpet) {
+		pr_err("twinos_fault=guard needs an HPET\n");
+		return;
+	}
+	writel(readl(hpet + HPET_CFG) & ~HPET_CFG_ENABLE, hpet + HPET_CFG);
+	iounmap(hpet);
+}
+
 static int __init fault_late(void)
 {
-	twinos_fault_at("late");
+	if (!twinos_coexisting() && !strcmp(fault, "guard"))
+		stop_hpet();
+	if (twinos_coexisting() && strstr(fault, "@park")) {
+		platform_ipi = x86_platform_ipi_callback;
+		x86_platform_ipi_callback = fault_park;
+	}
+	fault_at("late");
 	return 0;
 }
 late_initcall_sync(fault_late);
