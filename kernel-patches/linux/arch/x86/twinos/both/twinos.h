@@ -9,13 +9,25 @@
 
 #include <linux/compiler.h>
 #include <linux/init.h>
+#include <linux/irqflags.h>
+#include <linux/kernel.h>
+#include <linux/sizes.h>
+#include <linux/smp.h>
+#include <linux/static_call_types.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #include <twinos/abi.h>
+#include <asm/apic.h>
 #include <asm/debugreg.h>
+#include <asm/hw_irq.h>
+#include <asm/irq_vectors.h>
 #include <asm/irqflags.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
+#include <asm/processor.h>
+#include <asm/smp.h>
 #include <asm/tlbflush.h>
+#include <asm/tsc.h>
 
 #undef pr_fmt
 #define pr_fmt(fmt) "twinos: " fmt
@@ -120,7 +132,7 @@ void twinos_switch_cpu_state(void);
 void twinos_park_cpu_state(void);
 void twinos_over_task(void (*switch_state)(void));
 bool twinos_state_valid(void);
-void twinos_check_result(u64 *compared, u64 *different);
+DECLARE_STATIC_CALL(twinos_watch_switch, void(bool back));
 asmlinkage void twinos_refill_rsb(void);
 extern const char twinos_transit_start[], twinos_transit_end[];
 extern const char twinos_transit_gdt[], twinos_transit_gdtr[];
