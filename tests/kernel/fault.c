@@ -59,9 +59,8 @@ static void fault_at(const char *stage)
 		READ_ONCE(*(int *)8UL);
 	if (!strncmp(fault, "lock@", 5)) {
 		native_irq_disable();
-		twinos_lock(TWINOS_LOCK_PCI);
-		strscpy(twinos_shared()->reason, fault, sizeof(twinos_shared()->reason));
-		twinos_leave_for_good(TWINOS_CRASHED);
+		twinos_lock();
+		twinos_leave_for_good(TWINOS_CRASHED, fault);
 	}
 }
 
