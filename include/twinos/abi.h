@@ -140,20 +140,14 @@ struct twinos_share {
 #define TWINOS_SHARE_ENTRY32	0x2	/* entered in 32-bit protected mode */
 
 /*
- * What all kernels of the machine use: locks for registers that are reached by
- * an index and a data register, which no two CPUs may mix up. A lock holds the
- * number of the OS that has it plus one, 0 if it is free; it is held with
- * interrupts off for a few instructions, and the leading OS frees those of an
- * OS that has ended.
+ * What all kernels of the machine use. The lock is for PCI ports 0xcf8 and 0xcfc, an
+ * index and a data register, which no two CPUs may mix up. It holds the number of the
+ * OS that has it plus one, 0 if it is free; it is held with interrupts off for a few
+ * instructions, and the leading OS frees that of an OS that has ended.
  */
-enum twinos_lock {
-	TWINOS_LOCK_PCI,	/* ports 0xcf8 and 0xcfc */
-	TWINOS_NR_LOCKS
-};
-
 struct twinos_common {
 	__u64 magic;		/* TWINOS_COMMON_MAGIC */
-	__u32 lock[TWINOS_NR_LOCKS];
+	__u32 lock;
 	__u32 doorbell;		/* an OS has ended; the leading OS clears it */
 	__u32 crashed;		/* the leading OS has: no CPU may go back to it */
 };

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Locks between all kernels of the machine, in the page that they have in
- * common, for registers that are reached by an index and a data register. Two
- * kernels that mix their accesses up would write to each other's device.
+ * The lock between all kernels of the machine, in the page that they have in common,
+ * for ports 0xcf8 and 0xcfc, an index and a data register. Two kernels that mix their
+ * accesses up would write to each other's device.
  */
-#include <linux/atomic.h>
-#include <linux/irqflags.h>
-#include <linux/kernel.h>
-#include <asm/processor.h>
-
 #include "twinos.h"
 
-static bool alone;		/* locks are not for us any more */
+static bool alone;		/* the lock is not for us any more */
 
 static u32 my_number(void)
 {
 	return twinos_coexisting() ? twinos_shared()->id + 1 : 1;
 }
 
-/* Has the OS that holds a lock ended, so that it will never free it? */
+/* Has the OS that holds the lock ended, so that it will never free it? */
 static bool holder_ended(u32 holder)
 {
 	const struct twinos_shared *shared;
@@ -30,8 +25,7 @@ static bool holder_ended(u32 holder)
 }
 
 /**
- * twinos_lock() - keep every other CPU of the machine from some registers
- * @lock: which ones
+ * twinos_lock() - keep every other CPU of the machine from the ports
  *
  * Interrupts off, for a few instructions: nobody can be switched or moved
  * away, and only a kernel that is ended from outside keeps the lock, which
@@ -40,49 +34,40 @@ static bool holder_ended(u32 holder)
  * sync_cmpxchg(), because a kernel that has one CPU drops the lock prefix of
  * the ordinary one (alternatives_smp_module_add()), and the machine has more.
  */
-void twinos_lock(enum twinos_lock lock)
+void twinos_lock(void)
 {
-	u32 *word = &twinos_common->lock[lock];
 	u32 holder;
 
-	while (!READ_ONCE(alone) && (holder = sync_cmpxchg(word, 0, my_number()))) {
+	while (!READ_ONCE(alone) &&
+	       (holder = sync_cmpxchg(&twinos_common->lock, 0, my_number()))) {
 		if (holder_ended(holder))
-			sync_cmpxchg(word, holder, 0);
+			twinos_break_locks(holder - 1);
 		cpu_relax();
 	}
 }
 
 /** twinos_unlock() - the counterpart of twinos_lock() */
-void twinos_unlock(enum twinos_lock lock)
+void twinos_unlock(void)
 {
-	/* Pairs with the acquire in twinos_lock(). */
-	smp_store_release(&twinos_common->lock[lock], 0);
+	smp_store_release(&twinos_common->lock, 0);	/* pairs with twinos_lock() */
 }
 
 /** twinos_holds_lock() - may somebody wait for what this CPU was interrupted in? */
 bool twinos_holds_lock(void)
 {
-	int i;
-
-	for (i = 0; i < TWINOS_NR_LOCKS; i++)
-		if (READ_ONCE(twinos_common->lock[i]) == my_number())
-			return true;
-	return false;
+	return READ_ONCE(twinos_common->lock) == my_number();
 }
 
 /** twinos_break_locks() - free what an OS holds whose CPUs have been stopped */
 void twinos_break_locks(u32 id)
 {
-	int i;
-
-	for (i = 0; i < TWINOS_NR_LOCKS; i++)
-		sync_cmpxchg(&twinos_common->lock[i], id + 1, 0);
+	sync_cmpxchg(&twinos_common->lock, id + 1, 0);
 }
 
 /**
  * twinos_alone() - leading OS: nobody else is to run any more
  *
- * Before its crash kernel starts. Locks are not waited for: whoever has one may have
+ * Before its crash kernel starts. The lock is not waited for: whoever has it may have
  * been stopped. No CPU comes back to this kernel from another OS: the transit code
  * halts it.
  */

@@ -5,47 +5,36 @@
  * only used where memory-mapped access does not reach. A kernel that begins to
  * boot uses them before it knows that it is not alone.
  */
-#include <linux/irqflags.h>
+#include <asm/pci_x86.h>
 
 #include "twinos.h"
-#include "pci.h"
 
 static const struct pci_raw_ops *conf_ops, *ext_ops;
+
+DEFINE_LOCK_GUARD_0(ports, twinos_lock(), twinos_unlock())
 
 static int shared_read(unsigned int domain, unsigned int bus, unsigned int devfn,
 		       int reg, int len, u32 *val)
 {
-	unsigned long flags;
-	int err;
-
 	if (ext_ops && !ext_ops->read(domain, bus, devfn, reg, len, val))
 		return 0;
 	if (!conf_ops || domain || reg > 255)
 		return -EINVAL;
-	local_irq_save(flags);
-	twinos_lock(TWINOS_LOCK_PCI);
-	err = conf_ops->read(domain, bus, devfn, reg, len, val);
-	twinos_unlock(TWINOS_LOCK_PCI);
-	local_irq_restore(flags);
-	return err;
+	guard(irqsave)();
+	guard(ports)();
+	return conf_ops->read(domain, bus, devfn, reg, len, val);
 }
 
 static int shared_write(unsigned int domain, unsigned int bus, unsigned int devfn,
 			int reg, int len, u32 val)
 {
-	unsigned long flags;
-	int err;
-
 	if (ext_ops && !ext_ops->write(domain, bus, devfn, reg, len, val))
 		return 0;
 	if (!conf_ops || domain || reg > 255)
 		return -EINVAL;
-	local_irq_save(flags);
-	twinos_lock(TWINOS_LOCK_PCI);
-	err = conf_ops->write(domain, bus, devfn, reg, len, val);
-	twinos_unlock(TWINOS_LOCK_PCI);
-	local_irq_restore(flags);
-	return err;
+	guard(irqsave)();
+	guard(ports)();
+	return conf_ops->write(domain, bus, devfn, reg, len, val);
 }
 
 const struct pci_raw_ops twinos_pci_ops = {

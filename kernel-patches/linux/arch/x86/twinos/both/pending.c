@@ -5,19 +5,11 @@
  * the CPU. A vector that is noted twice is one interrupt, as in a local APIC.
  */
 #include <linux/bitops.h>
-#include <linux/kernel.h>
-#include <asm/apic.h>
-#include <asm/irq_vectors.h>
 #include <asm/sync_bitops.h>
 
 #include "twinos.h"
 
-/**
- * twinos_note() - note a vector for an OS
- * @side: whose it is
- *
- * Any context, any CPU. By locked instructions in every kernel, see twinos_lock().
- */
+/** twinos_note() - note a vector for an OS. Any context, any CPU: locked as twinos_lock(). */
 void twinos_note(struct twinos_side *side, unsigned int vector)
 {
 	sync_set_bit(vector % 64, (unsigned long *)&side->pending[vector / 64]);
@@ -27,18 +19,15 @@ void twinos_note(struct twinos_side *side, unsigned int vector)
 void twinos_raise_pending(void)
 {
 	struct twinos_side *me = twinos_me();
-	int word;
+	unsigned int word, bit;
 
 	for (word = 0; word < ARRAY_SIZE(me->pending); word++) {
-		u64 pending = READ_ONCE(me->pending[word]);
+		unsigned long pending = 0;
 
-		if (likely(!pending))
-			continue;
-		pending = xchg(&me->pending[word], 0);
-		while (pending) {
-			twinos_lapic_send(APIC_DEST_SELF | (word * 64 + __ffs64(pending)), 0);
-			pending &= pending - 1;
-		}
+		if (unlikely(READ_ONCE(me->pending[word])))
+			pending = xchg(&me->pending[word], 0);
+		for_each_set_bit(bit, &pending, 64)
+			twinos_lapic_send(APIC_DEST_SELF | (word * 64 + bit), 0);
 	}
 }
 
@@ -59,21 +48,17 @@ u32 twinos_pending_system(void)
 /** twinos_raise_system() - raise them again */
 void twinos_raise_system(u32 vectors)
 {
-	while (vectors) {
-		twinos_lapic_send(APIC_DEST_SELF | (224 + __ffs(vectors)), 0);
-		vectors &= vectors - 1;
-	}
+	unsigned long pending = vectors;
+	unsigned int bit;
+
+	for_each_set_bit(bit, &pending, 32)
+		twinos_lapic_send(APIC_DEST_SELF | (224 + bit), 0);
 }
 
-/**
- * twinos_keep_pending() - coexisting OS: note what is pending in this CPU's APIC
- *
- * Before it leaves the CPU for good. Interrupts off.
- */
+/** twinos_keep_pending() - note what is pending here before a coexisting OS leaves the CPU */
 void twinos_keep_pending(void)
 {
-	unsigned int bit;
-	int i;
+	unsigned int i, bit;
 
 	for (i = 1; i < 8; i++) {
 		unsigned long irr = i < 7 ? twinos_lapic_read(APIC_IRR + i * 0x10) :

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The share of a coexisting OS, as both it and the leading one check it. */
-#include <linux/errno.h>
-#include <linux/kernel.h>
+#include <linux/elf.h>
+#include <linux/elfnote.h>
 #include <linux/mm.h>
-#include <linux/sizes.h>
-#include <asm/irq_vectors.h>
 
 #include "twinos.h"
+
+/*
+ * The mark by which kexec --twinos recognises a kernel that knows how to be a
+ * coexisting OS: an ELF note, kept in vmlinux and so in every bzImage.
+ */
+ELFNOTE32(TWINOS_NOTE_NAME, TWINOS_NOTE_TYPE, TWINOS_ABI_VERSION);
 
 bool twinos_off;
 
@@ -15,6 +19,11 @@ bool twinos_inside(u64 start, u64 size, u64 outer_start, u64 outer_size)
 {
 	return size <= outer_size && start >= outer_start &&
 	       start - outer_start <= outer_size - size;
+}
+
+static bool in_window(const struct twinos_share *share, u64 start, u64 size)
+{
+	return twinos_inside(start, size, share->window_start, share->window_size);
 }
 
 /**
@@ -28,27 +37,20 @@ int twinos_share_check(const struct twinos_share *share)
 	unsigned int i, j;
 
 	if (share->magic != TWINOS_SHARE_MAGIC ||
-	    share->version != TWINOS_ABI_VERSION || share->size != sizeof(*share))
+	    share->version != TWINOS_ABI_VERSION || share->size != sizeof(*share) ||
+	    !share->id || share->id > TWINOS_MAX_ID ||
+	    share->flags & ~(TWINOS_SHARE_DIRECT | TWINOS_SHARE_ENTRY32) ||
+	    share->nr_cpus > TWINOS_MAX_CPUS || share->nr_pci > TWINOS_MAX_PCI ||
+	    share->nr_irqs > TWINOS_MAX_IRQS)
 		return -EINVAL;
 	if ((share->window_start | share->window_size |
-	     share->low_start | share->low_size) & ~PAGE_MASK)
-		return -EINVAL;
-	if (share->window_size < 2 * TWINOS_SHARED_SIZE ||
-	    share->window_start + share->window_size <= share->window_start)
-		return -EINVAL;
-	if (share->low_size && !twinos_inside(share->low_start, share->low_size, PAGE_SIZE, SZ_1M))
-		return -EINVAL;
-	if (!twinos_inside(share->kernel_start, share->kernel_size,
-		    share->window_start, share->window_size) ||
-	    (share->initrd_size &&
-	     !twinos_inside(share->initrd_start, share->initrd_size,
-		     share->window_start, share->window_size)))
-		return -EINVAL;
-	if (!share->id || share->id > TWINOS_MAX_ID ||
-	    share->flags & ~(TWINOS_SHARE_DIRECT | TWINOS_SHARE_ENTRY32))
-		return -EINVAL;
-	if (share->nr_cpus > TWINOS_MAX_CPUS || share->nr_pci > TWINOS_MAX_PCI ||
-	    share->nr_irqs > TWINOS_MAX_IRQS)
+	     share->low_start | share->low_size) & ~PAGE_MASK ||
+	    share->window_size < 2 * TWINOS_SHARED_SIZE ||
+	    share->window_start + share->window_size <= share->window_start ||
+	    (share->low_size &&
+	     !twinos_inside(share->low_start, share->low_size, PAGE_SIZE, SZ_1M)) ||
+	    !in_window(share, share->kernel_start, share->kernel_size) ||
+	    (share->initrd_size && !in_window(share, share->initrd_start, share->initrd_size)))
 		return -EINVAL;
 	for (i = 0; i < share->nr_cpus; i++)
 		for (j = 0; j < i; j++)

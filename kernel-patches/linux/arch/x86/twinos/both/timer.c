@@ -6,12 +6,6 @@
  * the kernel that comes back programs its own event again.
  */
 #include <linux/clockchips.h>
-#include <linux/kernel.h>
-#include <linux/math64.h>
-#include <linux/smp.h>
-#include <asm/apic.h>
-#include <asm/irq_vectors.h>
-#include <asm/msr.h>
 
 #include "twinos.h"
 
@@ -30,38 +24,30 @@ static bool owned;		/* it is programmed by us */
 static void program(u64 now)
 {
 	u64 target = min(deadline, turn_end);
-	u64 count;
+	u64 count = 0;
 
 	if (tsc_deadline) {
-		native_wrmsr(MSR_IA32_TSC_DEADLINE,
-			     target == U64_MAX ? 0 : (u32)target,
-			     target == U64_MAX ? 0 : (u32)(target >> 32));
-		return;
-	}
-	if (target == U64_MAX) {
-		twinos_lapic_write(APIC_TMICT, 0);
+		native_wrmsrl(MSR_IA32_TSC_DEADLINE, target == U64_MAX ? 0 : target);
 		return;
 	}
 	/* One more, so that it never fires before the TSC is there. */
-	count = target > now ? target - now : 0;
-	if (count > U32_MAX)
-		count = U32_MAX;
-	count = ((count * lapic_mult) >> LAPIC_SHIFT) + 1;
-	twinos_lapic_write(APIC_TMICT, min_t(u64, count, U32_MAX));
+	if (target != U64_MAX) {
+		count = target > now ? min_t(u64, target - now, U32_MAX) : 0;
+		count = min_t(u64, ((count * lapic_mult) >> LAPIC_SHIFT) + 1, U32_MAX);
+	}
+	twinos_lapic_write(APIC_TMICT, count);
 }
 
-static void own(void)
+static int own(struct clock_event_device *unused)
 {
-	u32 lvtt = X86_PLATFORM_IPI_VECTOR;
-
-	if (tsc_deadline)
-		lvtt |= APIC_LVT_TIMER_TSCDEADLINE;
-	twinos_lapic_write(APIC_LVTT, lvtt);
+	twinos_lapic_write(APIC_LVTT, X86_PLATFORM_IPI_VECTOR |
+				      (tsc_deadline ? APIC_LVT_TIMER_TSCDEADLINE : 0));
 	if (tsc_deadline)	/* Intel SDM 3A, 11.5.4.1 */
 		asm volatile("mfence" : : : "memory");
 	else
 		twinos_lapic_write(APIC_TDCR, APIC_TDR_DIV_1);
 	owned = true;
+	return 0;
 }
 
 static int set_next_event(unsigned long delta, struct clock_event_device *dev)
@@ -81,21 +67,15 @@ static int set_shutdown(struct clock_event_device *dev)
 	return 0;
 }
 
-static int set_oneshot(struct clock_event_device *dev)
-{
-	own();
-	return 0;
-}
-
 static struct clock_event_device clockevent = {
 	.name			= "twinos",
 	.features		= CLOCK_EVT_FEAT_ONESHOT | CLOCK_EVT_FEAT_PERCPU,
 	.rating			= 400,
 	.set_next_event		= set_next_event,
 	.set_state_shutdown	= set_shutdown,
-	.set_state_oneshot	= set_oneshot,
+	.set_state_oneshot	= own,
 	.set_state_oneshot_stopped = set_shutdown,
-	.tick_resume		= set_oneshot,
+	.tick_resume		= own,
 	.irq			= -1,
 };
 
@@ -111,11 +91,7 @@ u64 twinos_timer_next(void)
 	return deadline;
 }
 
-/**
- * twinos_timer_handle() - deal with this kernel's event if its time has come
- *
- * Hard interrupt context.
- */
+/** twinos_timer_handle() - deal with this kernel's event if its time has come. In an interrupt. */
 void twinos_timer_handle(void)
 {
 	if (rdtsc() < deadline)
@@ -141,7 +117,7 @@ u64 twinos_timer_turn(void)
 /** twinos_timer_restart() - on another CPU's APIC, with no turn. Interrupts off. */
 void twinos_timer_restart(void)
 {
-	own();
+	own(NULL);
 	twinos_timer_set_turn(U64_MAX);
 }
 
@@ -153,8 +129,6 @@ void twinos_timer_restart(void)
  */
 int twinos_timer_init(const struct twinos_shared *shared)
 {
-	unsigned long flags;
-
 	if (owned)
 		return 0;
 	tsc_deadline = shared->tsc_deadline;
@@ -173,9 +147,8 @@ int twinos_timer_init(const struct twinos_shared *shared)
 	 * The device that ours has replaced is shut down once more when it is
 	 * looked at as a broadcast device, and masks the vector.
 	 */
-	local_irq_save(flags);
-	own();
+	guard(irqsave)();
+	own(NULL);
 	program(rdtsc());
-	local_irq_restore(flags);
 	return 0;
 }

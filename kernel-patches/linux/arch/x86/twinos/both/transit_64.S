@@ -16,8 +16,11 @@
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
+#include <asm/asm.h>
+#include <asm/cpufeatures.h>
 #include <asm/irq_vectors.h>
 #include <asm/msr-index.h>
+#include <asm/nospec-branch.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 #include <twinos/abi.h>
@@ -278,3 +281,15 @@ SYM_DATA_START(twinos_transit_idtr)
 	.word	0
 	.quad	0
 SYM_DATA(twinos_transit_end, .byte 0xcc)
+
+/*
+ * void twinos_refill_rsb(void) - forget the return addresses of the other OS
+ *
+ * What __switch_to_asm does between two processes. Of the kernel itself; may use
+ * per-CPU data.
+ */
+	.section .noinstr.text, "ax"
+SYM_FUNC_START(twinos_refill_rsb)
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_CTXSW
+	RET
+SYM_FUNC_END(twinos_refill_rsb)

@@ -12,6 +12,7 @@
 #include <linux/kernel.h>
 #include <linux/sizes.h>
 #include <linux/smp.h>
+#include <linux/static_call_types.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <twinos/abi.h>
@@ -28,6 +29,8 @@
 
 #undef pr_fmt
 #define pr_fmt(fmt) "twinos: " fmt
+
+struct pci_raw_ops;
 
 extern int twinos_role;		/* index of this OS in twinos_shared.side */
 extern bool twinos_off;		/* boot option twinos=off */
@@ -96,8 +99,8 @@ void twinos_lapic_send(u32 command, u32 apic_id);
 void twinos_lapic_drain(void);
 
 /* lock.c */
-void twinos_lock(enum twinos_lock lock);
-void twinos_unlock(enum twinos_lock lock);
+void twinos_lock(void);
+void twinos_unlock(void);
 bool twinos_holds_lock(void);
 void twinos_break_locks(u32 id);
 void twinos_alone(void);
@@ -123,12 +126,12 @@ static __always_inline bool twinos_hypervisor_active(void)
 	       (boot_cpu_has(X86_FEATURE_SVM) && __rdmsr(MSR_EFER) & EFER_SVME);
 }
 
-/* switch.c, transit_64.S, refill_64.S */
+/* switch.c, transit_64.S */
 void twinos_switch_cpu_state(void);
 void twinos_park_cpu_state(void);
 void twinos_over_task(void (*switch_state)(void));
 bool twinos_state_valid(void);
-void twinos_check_result(u64 *compared, u64 *different);
+DECLARE_STATIC_CALL(twinos_watch_switch, void(bool back));
 asmlinkage void twinos_refill_rsb(void);
 extern const char twinos_transit_start[], twinos_transit_end[];
 extern const char twinos_transit_gdt[], twinos_transit_gdtr[];
@@ -140,14 +143,17 @@ extern const char twinos_enter_start[], twinos_park_start[], twinos_leave_start[
 /**
  * twinos_leave_for_good() - end this coexisting OS
  * @state: how it ended
+ * @why: for those who look
  *
  * Any context, even NMI. Nothing of this OS runs on this CPU afterwards: a
  * shared one goes on in the leading OS, one of its own waits to be taken back.
  * Inline, so that objtool sees that it does not return.
  */
-static __always_inline void __noreturn twinos_leave_for_good(enum twinos_state state)
+static __always_inline void __noreturn twinos_leave_for_good(enum twinos_state state,
+							     const char *why)
 {
 	native_irq_disable();
+	strscpy(twinos_shared()->reason, why, sizeof(twinos_shared()->reason));
 	native_set_debugreg(7, 0x400);
 	asm volatile(CALL_NOSPEC
 		     : ASM_CALL_CONSTRAINT
@@ -189,19 +195,12 @@ void twinos_note_for_other(unsigned int vector);
 bool twinos_overdue_twice(void);
 bool twinos_timesharing(void);
 
+/* pci.c */
+extern const struct pci_raw_ops twinos_pci_ops;
+void twinos_pci_divert(const struct pci_raw_ops *ops);
+
 /* share.c */
 bool twinos_inside(u64 start, u64 size, u64 outer_start, u64 outer_size);
 int twinos_share_check(const struct twinos_share *share);
-
-/* fault.c */
-#ifdef CONFIG_TWINOS_FAULTS
-void twinos_fault_at(const char *stage);
-void twinos_fault_late_irqs(const int *irqs);
-bool twinos_fault_guard(void);
-#else
-static inline void twinos_fault_at(const char *stage) { }
-static inline void twinos_fault_late_irqs(const int *irqs) { }
-static inline bool twinos_fault_guard(void) { return false; }
-#endif
 
 #endif /* _TWINOS_H */

@@ -5,21 +5,21 @@
 
 #include "../both/twinos.h"
 
+extern struct twinos_share twinos_own_share;	/* __ro_after_init */
+
 /* console.c */
 void twinos_console_init(void);
 
 /* pins.c */
-void twinos_pins_init(const struct twinos_share *share);
+void twinos_pins_init(void);
 
 /* pci.c */
 int twinos_pci_arch_init(void);
 int twinos_pci_scan(void);
-void twinos_pci_set_share(const struct twinos_share *share);
 
-/* guarded.c */
-void twinos_guard_early(void (*early_nmi)(void));
-
-/* early_nmi_64.S */
+/* guarded.c, early_nmi_64.S */
+void twinos_guard_early(void);
+asmlinkage bool twinos_guarded(void);
 asmlinkage void twinos_early_nmi(void);
 
 /* moved.c */

@@ -5,9 +5,6 @@
  * crashed.
  */
 #include <linux/console.h>
-#include <linux/kernel.h>
-#include <linux/minmax.h>
-#include <linux/string.h>
 
 #include "coexisting.h"
 

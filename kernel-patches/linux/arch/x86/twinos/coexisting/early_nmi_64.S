@@ -17,15 +17,9 @@ SYM_CODE_START(twinos_early_nmi)
 	UNWIND_HINT_IRET_REGS
 	ENDBR
 	cld
-	pushq	%rax
-	pushq	%rcx
-	pushq	%rdx
-	pushq	%rsi
-	pushq	%rdi
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	pushq	%r11
+	.irp	reg, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+	pushq	%\reg
+	.endr
 	movq	%cr2, %rax
 	pushq	%rax
 	pushq	%rax		/* keeps the stack aligned */
@@ -33,14 +27,8 @@ SYM_CODE_START(twinos_early_nmi)
 	popq	%rax
 	popq	%rax
 	movq	%rax, %cr2
-	popq	%r11
-	popq	%r10
-	popq	%r9
-	popq	%r8
-	popq	%rdi
-	popq	%rsi
-	popq	%rdx
-	popq	%rcx
-	popq	%rax
+	.irp	reg, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
+	popq	%\reg
+	.endr
 	iretq
 SYM_CODE_END(twinos_early_nmi)

@@ -6,7 +6,6 @@
  * the NMI does that, whatever it is doing: so no stretch of a boot keeps the leading
  * OS waiting.
  */
-#include <linux/string.h>
 #include <asm/desc.h>
 #include <asm/nmi.h>
 #include <asm/trapnr.h>
@@ -14,7 +13,6 @@
 #include "coexisting.h"
 
 /* Returns false if the NMI was for nobody here. */
-asmlinkage bool twinos_guarded(void);
 asmlinkage bool twinos_guarded(void)
 {
 	/* The NMI that stops the CPUs of the leading OS before its crash kernel starts. */
@@ -23,11 +21,8 @@ asmlinkage bool twinos_guarded(void)
 			native_halt();
 	if (!twinos_timesharing())
 		return false;
-	if (twinos_overdue_twice()) {
-		strscpy(twinos_shared()->reason, "hung with interrupts off",
-			sizeof(twinos_shared()->reason));
-		twinos_leave_for_good(TWINOS_HUNG);
-	}
+	if (twinos_overdue_twice())
+		twinos_leave_for_good(TWINOS_HUNG, "hung with interrupts off");
 	/* It was for the leading OS: a backtrace, a counter, the button. */
 	if (!twinos_yield_early())
 		twinos_note_exception(TWINOS_NOTED_NMI);
@@ -48,19 +43,18 @@ static struct nmiaction action = {
 
 /**
  * twinos_guard_early() - answer the guard from now on
- * @early_nmi: entry that needs nothing of this kernel and calls twinos_guarded()
  *
  * The kernel's own exception gates come long before its interrupts, so the
  * handler is there from the beginning. Until they are installed the NMI goes to
  * one that needs no stack but that of what it interrupts.
  */
-void __init twinos_guard_early(void (*early_nmi)(void))
+void __init twinos_guard_early(void)
 {
 	struct desc_ptr idt;
 	gate_desc nmi;
 
 	store_idt(&idt);
-	pack_gate(&nmi, GATE_INTERRUPT, (unsigned long)early_nmi, 0, 0, __KERNEL_CS);
+	pack_gate(&nmi, GATE_INTERRUPT, (unsigned long)twinos_early_nmi, 0, 0, __KERNEL_CS);
 	memcpy((gate_desc *)idt.address + X86_TRAP_NMI, &nmi, sizeof(nmi));
 	if (__register_nmi_handler(NMI_UNKNOWN, &action))
 		pr_warn("no NMI handler: if this OS hangs, the machine does\n");

@@ -6,55 +6,42 @@
  * devices send their interrupts to.
  */
 #include <linux/delay.h>
-#include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/irq_work.h>
 #include <linux/irqdesc.h>
-#include <linux/kernel.h>
 #include <linux/reboot.h>
-#include <linux/smp.h>
 #include <linux/workqueue.h>
-#include <asm/apic.h>
-#include <asm/hw_irq.h>
-#include <asm/irq_vectors.h>
-#include <asm/processor.h>
-#include <asm/smp.h>
 
 #include "coexisting.h"
 
 /* Where the interrupts of our devices go; physical APIC ID. */
 static u32 target = BAD_APICID;
 
-static void retarget_interrupt(unsigned int irq)
+static void retarget_interrupt(struct irq_desc *desc)
 {
-	struct irq_desc *desc = irq_to_desc(irq);
-	struct irq_data *data;
+	struct irq_data *data = irq_desc_get_irq_data(desc);
 	struct irq_cfg *cfg;
-	unsigned long flags;
 
-	if (!desc)
-		return;
-	raw_spin_lock_irqsave(&desc->lock, flags);
-	data = irq_desc_get_irq_data(desc);
+	guard(raw_spinlock_irqsave)(&desc->lock);
 	cfg = irqd_cfg(data);
 	if (desc->action && cfg && cfg->vector && irqd_is_activated(data) &&
 	    data->chip->irq_set_affinity) {
 		cfg->dest_apicid = target;
 		data->chip->irq_set_affinity(data, cpumask_of(0), true);
 	}
-	raw_spin_unlock_irqrestore(&desc->lock, flags);
 }
 
 /* Hard interrupt context. */
 static void retarget_interrupts(u32 apic_id)
 {
+	struct irq_desc *desc;
 	unsigned int irq;
 
 	if (target == apic_id)
 		return;
 	target = apic_id;
-	for (irq = 0; irq < nr_irqs; irq++)
-		retarget_interrupt(irq);
+	for_each_irq_desc(irq, desc)
+		retarget_interrupt(desc);
 }
 
 static void retarget_here(struct irq_work *work)
@@ -74,11 +61,7 @@ static void set_up_lapic(void)
 	twinos_lapic_write(APIC_LVTERR, ERROR_APIC_VECTOR);
 }
 
-/**
- * twinos_moved() - coexisting OS: it finds itself on another CPU
- *
- * Interrupts off, right after the CPU state has been loaded.
- */
+/** twinos_moved() - this OS is on another CPU, its state just loaded. Interrupts off. */
 void twinos_moved(void)
 {
 	u32 apic_id = twinos_shared()->apic_ids[0];
@@ -98,7 +81,6 @@ static void park(void)
 {
 	twinos_me()->idle = false;
 	retarget_interrupts(twinos_shared()->leading_apic_id);
-	twinos_fault_at("park");
 	mdelay(1);	/* for what was on its way here, as in fixup_irqs() */
 	twinos_keep_pending();
 	twinos_over_task(twinos_park_cpu_state);
@@ -131,31 +113,23 @@ void twinos_boot_done(void)
 		schedule_work(&shut_down_work);
 }
 
-/**
- * twinos_answer_request() - X86_PLATFORM_IPI_VECTOR in a coexisting OS
- *
- * Hard interrupt context, after EOI.
- */
+/** twinos_answer_request() - doorbell of a coexisting OS. Hard interrupt context, after EOI. */
 void twinos_answer_request(void)
 {
 	u32 *request = &twinos_shared()->request;
+	u32 asked = TWINOS_REQUEST_NONE;
 
-	if (unlikely(READ_ONCE(*request))) {
-		switch (xchg(request, TWINOS_REQUEST_NONE)) {
-		case TWINOS_REQUEST_STOP:
-			WRITE_ONCE(stop_early, true);
-			smp_mb();	/* pairs with twinos_boot_done() */
-			if (READ_ONCE(twinos_shared()->state) == TWINOS_RUNNING)
-				schedule_work(&shut_down_work);
-			break;
-		case TWINOS_REQUEST_PARK:
-			if (twinos_dedicated())
-				park();
-			break;
-		}
+	if (unlikely(READ_ONCE(*request)))
+		asked = xchg(request, TWINOS_REQUEST_NONE);
+	if (asked == TWINOS_REQUEST_STOP) {
+		WRITE_ONCE(stop_early, true);
+		smp_mb();	/* pairs with twinos_boot_done() */
+		if (READ_ONCE(twinos_shared()->state) == TWINOS_RUNNING)
+			schedule_work(&shut_down_work);
+	} else if (asked == TWINOS_REQUEST_PARK && twinos_dedicated()) {
+		park();
 	}
 	/* An OS on CPUs of its own has ended, and the leading one must hear it. */
 	if (unlikely(READ_ONCE(twinos_common->doorbell)))
 		twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
 }
-

@@ -4,22 +4,20 @@
  * of configuration space reads as empty slots. Bridges and reset are the
  * leading OS's.
  */
-#include <linux/init.h>
 #include <linux/pci.h>
 
 #include "coexisting.h"
-#include "../both/pci.h"
+#include <asm/pci_x86.h>
 
-static struct twinos_pci functions[TWINOS_MAX_PCI] __ro_after_init;
-static unsigned int nr_functions __ro_after_init;
+static const struct twinos_share *share = &twinos_own_share;
 
 static bool visible(unsigned int domain, unsigned int bus, unsigned int devfn)
 {
 	unsigned int i;
 
-	for (i = 0; i < nr_functions; i++)
-		if (functions[i].domain == domain && functions[i].bus == bus &&
-		    functions[i].devfn == devfn)
+	for (i = 0; i < share->nr_pci; i++)
+		if (share->pci[i].domain == domain && share->pci[i].bus == bus &&
+		    share->pci[i].devfn == devfn)
 			return true;
 	return false;
 }
@@ -45,13 +43,6 @@ static const struct pci_raw_ops filtered_ops = {
 	.write	= filtered_write,
 };
 
-/** twinos_pci_set_share() - what this OS may see */
-void __init twinos_pci_set_share(const struct twinos_share *share)
-{
-	nr_functions = share->nr_pci;
-	memcpy(functions, share->pci, sizeof(functions));
-}
-
 static int no_intx(struct pci_dev *pdev)
 {
 	return 0;
@@ -75,9 +66,9 @@ int __init twinos_pci_arch_init(void)
 		u8 first = U8_MAX, last = 0;
 
 		/* Only the buses of the share: each takes a megabyte to map. */
-		for (i = 0; i < nr_functions; i++) {
-			first = min(first, functions[i].bus);
-			last = max(last, functions[i].bus);
+		for (i = 0; i < share->nr_pci; i++) {
+			first = min(first, share->pci[i].bus);
+			last = max(last, share->pci[i].bus);
 		}
 		first = max_t(u8, first, shared->mmconfig_buses & 0xff);
 		last = min_t(u8, last, shared->mmconfig_buses >> 8);
@@ -98,8 +89,8 @@ int __init twinos_pci_scan(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < nr_functions; i++)
-		if (!pci_find_bus(functions[i].domain, functions[i].bus))
-			pcibios_scan_root(functions[i].bus);
+	for (i = 0; i < share->nr_pci; i++)
+		if (!pci_find_bus(share->pci[i].domain, share->pci[i].bus))
+			pcibios_scan_root(share->pci[i].bus);
 	return 0;
 }

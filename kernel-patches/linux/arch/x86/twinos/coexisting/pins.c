@@ -6,18 +6,10 @@
  */
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
-#include <linux/kernel.h>
-#include <asm/apic.h>
-#include <asm/hw_irq.h>
 
 #include "coexisting.h"
 
 unsigned int twinos_nr_pins;
-
-static void end_of_interrupt(struct irq_data *data)
-{
-	apic_eoi();
-}
 
 /* An edge that comes while it is masked is kept by the flow handler. */
 static void nothing(struct irq_data *data)
@@ -32,7 +24,7 @@ static int raise_again(struct irq_data *data)
 
 static struct irq_chip pin_chip = {
 	.name		= "twinos",
-	.irq_ack	= end_of_interrupt,
+	.irq_ack	= apic_ack_irq,
 	.irq_mask	= nothing,
 	.irq_unmask	= nothing,
 	.irq_retrigger	= raise_again,
@@ -40,8 +32,9 @@ static struct irq_chip pin_chip = {
 };
 
 /** twinos_pins_init() - make them interrupts of this CPU. Boot time, interrupts off. */
-void __init twinos_pins_init(const struct twinos_share *share)
+void __init twinos_pins_init(void)
 {
+	const struct twinos_share *share = &twinos_own_share;
 	unsigned int i;
 
 	for (i = 0; i < share->nr_irqs; i++) {

@@ -8,9 +8,7 @@
  * sends and ends interrupts with it and leaves all else as it is.
  */
 #include <linux/acpi.h>
-#include <linux/console.h>
 #include <linux/cpuidle.h>
-#include <linux/kernel.h>
 #include <linux/kexec.h>
 #include <linux/nmi.h>
 #include <linux/panic_notifier.h>
@@ -18,80 +16,42 @@
 #include <linux/reboot.h>
 #include <linux/serial_8250.h>
 #include <linux/suspend.h>
-#include <linux/time64.h>
-#include <asm/apic.h>
-#include <asm/cpufeature.h>
-#include <asm/hpet.h>
 #include <asm/i8259.h>
 #include <asm/io_apic.h>
-#include <asm/irqdomain.h>
 #include <asm/pci_x86.h>
 #include <asm/reboot.h>
 #include <asm/setup.h>
-#include <asm/tsc.h>
 #include <asm/x86_init.h>
 
 #include "coexisting.h"
 
-static struct twinos_share share __ro_after_init;
-
-static bool owns_pin(unsigned int gsi)
-{
-	unsigned int i;
-
-	for (i = 0; i < share.nr_irqs; i++)
-		if (share.irqs[i] == gsi)
-			return true;
-	return false;
-}
+struct twinos_share twinos_own_share __ro_after_init;
+static const struct twinos_share *share = &twinos_own_share;
 
 /* Ending: whatever would reset, stop or halt the machine ends this OS. */
 
-static void __noreturn end_os(enum twinos_state state, const char *why)
-{
-	strscpy(twinos_shared()->reason, why, sizeof(twinos_shared()->reason));
-	twinos_leave_for_good(state);
+#define DEFINE_END(name, state, why, argument)			\
+static void __noreturn end_##name(argument)			\
+{								\
+	twinos_leave_for_good(state, why);			\
 }
 
-static void end_restart(char *cmd)
-{
-	end_os(TWINOS_STOPPED, "reboot");
-}
-
-static void end_emergency_restart(void)
-{
-	end_os(TWINOS_CRASHED, "emergency restart");
-}
-
-static void end_halt(void)
-{
-	end_os(TWINOS_STOPPED, "halt");
-}
-
-static void end_power_off(void)
-{
-	end_os(TWINOS_STOPPED, "power-off");
-}
-
+DEFINE_END(restart, TWINOS_STOPPED, "reboot", char *cmd)
+DEFINE_END(emergency_restart, TWINOS_CRASHED, "emergency restart", void)
+DEFINE_END(halt, TWINOS_STOPPED, "halt", void)
+DEFINE_END(power_off, TWINOS_STOPPED, "power-off", void)
 /*
  * Only kexec calls it by itself, as machine_ops.shutdown or, if it is to come back, as
  * x86_apic_ops.restore: the next kernel would know of no share.
  */
-static void end_shutdown(void)
-{
-	end_os(TWINOS_STOPPED, "kexec");
-}
-
+DEFINE_END(shutdown, TWINOS_STOPPED, "kexec", void)
 #ifdef CONFIG_CRASH_DUMP
-static void end_crash(struct pt_regs *regs)
-{
-	end_os(TWINOS_CRASHED, "crash");
-}
+DEFINE_END(crash, TWINOS_CRASHED, "crash", struct pt_regs *regs)
 #endif
 
 static int end_panic(struct notifier_block *nb, unsigned long event, void *message)
 {
-	end_os(TWINOS_CRASHED, message);
+	twinos_leave_for_good(TWINOS_CRASHED, message);
 }
 
 static struct notifier_block panic_block = {
@@ -142,7 +102,6 @@ static void __init take_timer(void)
 
 static void __init timer_init(void)
 {
-	twinos_fault_at("timer");
 	lapic_timer_period = div_u64(twinos_shared()->lapic_hz, HZ);
 	if (!twinos_dedicated())
 		take_timer();
@@ -175,18 +134,10 @@ static u32 (*lapic_read)(u32 reg) __ro_after_init;
 
 static void shared_lapic_write(u32 reg, u32 value)
 {
-	if (twinos_dedicated()) {
-		/* The machine's NMI line is the leading OS's. */
+	if (twinos_dedicated())		/* the machine's NMI line is the leading OS's */
 		lapic_write(reg, reg == APIC_LVT1 ? value | APIC_LVT_MASKED : value);
-		return;
-	}
-	switch (reg) {
-	case APIC_EOI:
-	case APIC_ICR:
-	case APIC_ICR2:
-	case APIC_SELF_IPI:
+	else if (reg == APIC_EOI || reg == APIC_ICR || reg == APIC_ICR2 || reg == APIC_SELF_IPI)
 		lapic_write(reg, value);
-	}
 }
 
 /* What is pending or in service may be the leading OS's: not ours to clear. */
@@ -245,8 +196,7 @@ static void __init init_irq(void)
 {
 	native_init_IRQ();
 	twinos_set_role(&coexisting);
-	twinos_pins_init(&share);
-	twinos_fault_at("irq");
+	twinos_pins_init();
 	if (twinos_vectors_init())
 		panic("no interrupt descriptor for foreign vectors");
 }
@@ -257,14 +207,18 @@ static void __init init_irq(void)
  */
 static void serial_fixup(int port, struct uart_port *up, u32 *capabilities)
 {
-	if (!owns_pin(up->irq) || port > 1)
-		up->iobase = 0;
+	unsigned int i;
+
+	for (i = 0; port <= 1 && i < share->nr_irqs; i++)
+		if (share->irqs[i] == up->irq)
+			return;
+	up->iobase = 0;
 }
 
 static void __init banner(void)
 {
-	pr_info("coexisting OS %u: window %#llx-%#llx\n", share.id, share.window_start,
-		share.window_start + share.window_size - 1);
+	pr_info("coexisting OS %u: window %#llx-%#llx\n", share->id, share->window_start,
+		share->window_start + share->window_size - 1);
 }
 
 static int __init enter_running(void)
@@ -287,8 +241,26 @@ static void __init no_firmware_tables(void)
 	disable_acpi();
 }
 
+/* What the CPU has and this kernel must not use. */
+static const u16 hidden[] __initconst = {
+	X86_FEATURE_HYPERVISOR,		/* knows one guest: what it offers is the leading OS's */
+	X86_FEATURE_TSC_ADJUST,		/* to set it "right" moves the TSC of all OSes */
+	X86_FEATURE_MTRR,		/* types are as the leading OS has set them, everywhere */
+	X86_FEATURE_VMX,		/* in VMX operation a CPU does not take an INIT, */
+	X86_FEATURE_SVM,		/* nor with SVM's GIF clear */
+	X86_FEATURE_RDT_A,		/* cache and bandwidth allocation is the whole package's, */
+	X86_FEATURE_CQM_LLC,
+	X86_FEATURE_SGX,		/* as the enclaves' memory, which a kernel empties */
+	X86_FEATURE_HFI,		/* writes to the window when this OS has ended, */
+	X86_FEATURE_INTEL_PT,		/* too */
+	X86_FEATURE_ARCH_PERFMON,	/* counters and their NMI stay with the leading OS */
+	X86_FEATURE_PERFCTR_CORE,
+};
+
 static void __init set_platform(void)
 {
+	unsigned int i;
+
 	x86_init.resources.probe_roms		= x86_init_noop;
 	x86_init.resources.dmi_setup		= no_firmware_tables;
 	x86_init.mpparse.setup_ioapic_ids	= x86_init_noop;
@@ -337,30 +309,12 @@ static void __init set_platform(void)
 
 	setup_force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
 	setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
-	/* A hypervisor below knows one guest: what it offers is the leading OS's. */
-	setup_clear_cpu_cap(X86_FEATURE_HYPERVISOR);
-	/* Setting it "right" would move the TSC that all OSes have in common. */
-	setup_clear_cpu_cap(X86_FEATURE_TSC_ADJUST);
-	/* Memory types are as the leading OS has set them, on every CPU. */
-	setup_clear_cpu_cap(X86_FEATURE_MTRR);
-	/* In VMX operation, or with SVM's GIF clear, a CPU does not take an INIT. */
-	setup_clear_cpu_cap(X86_FEATURE_VMX);
-	setup_clear_cpu_cap(X86_FEATURE_SVM);
-	/* Cache and bandwidth allocation is the whole package's. */
-	setup_clear_cpu_cap(X86_FEATURE_RDT_A);
-	setup_clear_cpu_cap(X86_FEATURE_CQM_LLC);
-	/* So is the enclaves' memory, which a kernel empties when it boots. */
-	setup_clear_cpu_cap(X86_FEATURE_SGX);
-	/* The hardware would go on writing to the window when this OS has ended. */
-	setup_clear_cpu_cap(X86_FEATURE_HFI);
-	setup_clear_cpu_cap(X86_FEATURE_INTEL_PT);
+	for (i = 0; i < ARRAY_SIZE(hidden); i++)
+		setup_clear_cpu_cap(hidden[i]);
 	if (!twinos_shared()->tsc_deadline)
 		setup_clear_cpu_cap(X86_FEATURE_TSC_DEADLINE_TIMER);
 	/* twinos_idle() must see every idle moment. */
 	disable_cpuidle();
-	/* Performance counters and their NMI stay with the leading OS. */
-	setup_clear_cpu_cap(X86_FEATURE_ARCH_PERFMON);
-	setup_clear_cpu_cap(X86_FEATURE_PERFCTR_CORE);
 	hardlockup_detector_disable();
 	gsi_top = NR_IRQS_LEGACY;	/* what is above is for MSI */
 	pci_probe = PCI_PROBE_NOEARLY | PCI_NOASSIGN_ROMS | PCI_NOASSIGN_BARS;
@@ -375,44 +329,40 @@ static void __init set_platform(void)
  * @pa_data: physical address of the setup_data node
  * @len: its length with the header
  *
- * From setup_arch(), for each node that it does not know, before anything of the machine has been touched. A node
- * that does not fit this kernel ends it at once: it has no right to run on.
+ * From setup_arch(), for each node that it does not know, before anything of the machine
+ * has been touched. A node that does not fit this kernel ends it: it has no right to run on.
  */
 void __init twinos_parse_setup_data(unsigned int type, unsigned long long pa_data,
 				    unsigned int len)
 {
 	const struct twinos_shared *shared = twinos_shared();
 	struct setup_data *data;
-	bool common;
 
 	if (type != SETUP_TWINOS)
 		return;
-	if (len < sizeof(*data) + sizeof(share))
+	if (len < sizeof(*data) + sizeof(*share))
 		panic("twinos: setup data of %u bytes is too short", len);
 	data = early_memremap(pa_data, len);
 	if (!data)
 		panic("twinos: no setup data at %#llx", pa_data);
-	memcpy(&share, data->data, sizeof(share));
+	memcpy(&twinos_own_share, data->data, sizeof(*share));
 	early_memunmap(data, len);
-	if (twinos_share_check(&share) ||
-	    pa_data != share.window_start + TWINOS_SHARE_OFFSET)
+	if (twinos_share_check(share) || pa_data != share->window_start + TWINOS_SHARE_OFFSET)
 		panic("twinos: malformed share");
-
-	common = twinos_map_own(share.window_start, share.id);
-	if (!common || shared->magic != TWINOS_SHARED_MAGIC ||
+	if (!twinos_map_own(share->window_start, share->id) ||
+	    shared->magic != TWINOS_SHARED_MAGIC ||
 	    shared->version != TWINOS_ABI_VERSION || shared->size != sizeof(*shared) ||
-	    shared->self != share.window_start + TWINOS_SHARED_OFFSET ||
-	    shared->id != share.id)
+	    shared->self != share->window_start + TWINOS_SHARED_OFFSET ||
+	    shared->id != share->id)
 		panic("twinos: malformed shared page");
 
 	twinos_role = TWINOS_COEXISTING;
-	twinos_nr_pins = share.nr_irqs;
+	twinos_nr_pins = share->nr_irqs;
 	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
 	if (!twinos_state_valid())
 		panic("twinos: this CPU cannot be shared");
-	twinos_pci_set_share(&share);
 	set_platform();
-	twinos_guard_early(twinos_early_nmi);
+	twinos_guard_early();
 	twinos_timeshare_early();
 	twinos_console_init();
 }

@@ -137,8 +137,7 @@ static bool start_timer(void)
 	if (is_hpet_enabled())
 		hpet = ioremap(hpet_address, PAGE_SIZE);
 	let_raise(true);
-	if (!twinos_fault_guard())
-		set_timer(FAST_US);
+	set_timer(FAST_US);
 	return true;
 }
 

@@ -20,7 +20,7 @@
 #include <asm/smp.h>
 
 #include "leading.h"
-#include "../both/pci.h"
+#include <asm/pci_x86.h>
 
 /*
  * A function that is given away. The driver's data of its device is the number of

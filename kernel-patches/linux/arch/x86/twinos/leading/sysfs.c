@@ -193,7 +193,6 @@ static int emit_side(char *buf, int n, const char *name, const struct twinos_sid
 
 static ssize_t emit_stats(const struct twinos_shared *s, char *buf)
 {
-	u64 compared, different;
 	int n;
 
 	n = sysfs_emit(buf,
@@ -206,10 +205,6 @@ static ssize_t emit_stats(const struct twinos_shared *s, char *buf)
 				   s->side[TWINOS_LEADING].launch_away_max);
 	n += sysfs_emit_at(buf, n, "put_off_max %llu\nover_task %llu\n",
 			   s->side[twinos_role].put_off_max, s->side[twinos_role].over_task);
-	twinos_check_result(&compared, &different);
-	if (compared)
-		n += sysfs_emit_at(buf, n, "state_checks %llu\nstate_mismatches %llu\n",
-				   compared, different);
 	n += emit_side(buf, n, "leading", &s->side[TWINOS_LEADING]);
 	n += emit_side(buf, n, "coexisting", &s->side[TWINOS_COEXISTING]);
 	return n;
