@@ -39,45 +39,35 @@ unsigned long twinos_transit_va;
 static pmd_t slot_pmd[PTRS_PER_PMD] __page_aligned_bss;
 static pte_t first_slot_pte[PTRS_PER_PTE] __page_aligned_bss;
 
-static void map_lapic(pte_t *table)
-{
-	pgprotval_t mmio = __PAGE_KERNEL_NOCACHE & ~_PAGE_GLOBAL & __supported_pte_mask;
+/* Of the leading OS, by slot; NULL as long as it was never used. */
+static pte_t *slot_tables[TWINOS_MAX_ID + 1] = { first_slot_pte };
 
-	table[TWINOS_LAPIC_OFFSET / PAGE_SIZE] =
-		native_make_pte(APIC_DEFAULT_PHYS_BASE | mmio);
+/* Not global, so that a load of CR3 is enough to make a change of it known. */
+static void set_page(pte_t *table, u32 offset, phys_addr_t pa, pgprotval_t prot)
+{
+	table[offset / PAGE_SIZE] =
+		native_make_pte(pa | (prot & ~_PAGE_GLOBAL & __supported_pte_mask));
 }
 
-/* Returns whether an entry that was in use has changed. */
-static bool fill_slot(pte_t *table, phys_addr_t window)
-{
-	pgprotval_t data = __PAGE_KERNEL & ~_PAGE_GLOBAL & __supported_pte_mask;
-	pgprotval_t code = __PAGE_KERNEL_ROX & ~_PAGE_GLOBAL;
-	bool changed = false;
-	int i;
-
-	for (i = 0; i < TWINOS_SHARED_SIZE / PAGE_SIZE; i++) {
-		pte_t old = table[i];
-
-		table[i] = native_make_pte((window + i * PAGE_SIZE) |
-			(i == TWINOS_TRANSIT_OFFSET / PAGE_SIZE ? code : data));
-		changed |= pte_present(old) && pte_pfn(old) != pte_pfn(table[i]);
-	}
-	map_lapic(table);
-	return changed;
-}
-
-static void set_slot(unsigned int slot, pte_t *table, phys_addr_t table_pa)
+static void set_slot(unsigned int slot, pte_t *table)
 {
 	BUILD_BUG_ON(TWINOS_SLOT_SIZE != PMD_SIZE || TWINOS_MAX_ID >= PTRS_PER_PMD);
 
+	set_page(table, TWINOS_LAPIC_OFFSET, APIC_DEFAULT_PHYS_BASE, __PAGE_KERNEL_NOCACHE);
 	slot_pmd[pmd_index(TWINOS_SHARED_VA) + slot] =
-		native_make_pmd(table_pa | _KERNPG_TABLE_NOENC);
+		native_make_pmd(__pa(table) | _KERNPG_TABLE_NOENC);
 	level3_kernel_pgt[pud_index(TWINOS_SHARED_VA)] =
 		native_make_pud(__pa_symbol(slot_pmd) | _KERNPG_TABLE_NOENC);
 }
 
-/* Of the leading OS, by slot; NULL as long as it was never used. */
-static pte_t *slot_tables[TWINOS_MAX_ID + 1] = { first_slot_pte };
+static void fill_slot(pte_t *table, phys_addr_t window)
+{
+	u32 offset;
+
+	for (offset = 0; offset < TWINOS_SHARED_SIZE; offset += PAGE_SIZE)
+		set_page(table, offset, window + offset,
+			 offset == TWINOS_TRANSIT_OFFSET ? __PAGE_KERNEL_ROX : __PAGE_KERNEL);
+}
 
 /**
  * twinos_map_slot() - leading OS: map the shared area of a window
@@ -91,24 +81,21 @@ static pte_t *slot_tables[TWINOS_MAX_ID + 1] = { first_slot_pte };
 struct twinos_shared *twinos_map_slot(unsigned int slot, phys_addr_t window)
 {
 	unsigned long va = TWINOS_SHARED_VA + slot * TWINOS_SLOT_SIZE;
-	pte_t *table = slot_tables[slot];
+	pte_t *table = slot_tables[slot] ?: (pte_t *)get_zeroed_page(GFP_KERNEL), old;
 
-	if (!table) {
-		table = (pte_t *)get_zeroed_page(GFP_KERNEL);
-		if (!table)
-			return NULL;
-		slot_tables[slot] = table;
-	}
-	if (fill_slot(table, window))
+	if (!table)
+		return NULL;
+	slot_tables[slot] = table;
+	old = table[0];
+	fill_slot(table, window);
+	set_page(table, TWINOS_COMMON_OFFSET, twinos_common_pa(), __PAGE_KERNEL);
+	set_slot(slot, table);
+	if (pte_present(old) && pte_pfn(old) != PFN_DOWN(window))
 		flush_tlb_kernel_range(va, va + TWINOS_SHARED_SIZE);
-	table[TWINOS_COMMON_OFFSET / PAGE_SIZE] =
-		native_make_pte(twinos_common_pa() | (__PAGE_KERNEL & ~_PAGE_GLOBAL &
-						      __supported_pte_mask));
-	set_slot(slot, table, slot ? __pa(table) : __pa_symbol(table));
 	return (void *)(va + TWINOS_SHARED_OFFSET);
 }
 
-/** twinos_share_cpu_with() - leading OS: its shared CPU goes to that OS, in whose slot */
+/** twinos_share_cpu_with() - this kernel's shared CPU goes to that OS, in whose slot */
 void twinos_share_cpu_with(unsigned int id)
 {
 	twinos_transit_va = TWINOS_SHARED_VA + id * TWINOS_SLOT_SIZE + TWINOS_TRANSIT_OFFSET;
@@ -117,9 +104,7 @@ void twinos_share_cpu_with(unsigned int id)
 /** twinos_slot() - leading OS: the shared page in a slot from 1 on, NULL if it was never used */
 struct twinos_shared *twinos_slot(unsigned int id)
 {
-	if (!slot_tables[id])
-		return NULL;
-	return twinos_va(id * TWINOS_SLOT_SIZE + TWINOS_SHARED_OFFSET);
+	return slot_tables[id] ? twinos_va(id * TWINOS_SLOT_SIZE + TWINOS_SHARED_OFFSET) : NULL;
 }
 
 /**
@@ -134,14 +119,11 @@ struct twinos_shared *twinos_slot(unsigned int id)
 bool __init twinos_map_own(phys_addr_t window, unsigned int id)
 {
 	fill_slot(first_slot_pte, window);
-	set_slot(0, first_slot_pte, __pa_symbol(first_slot_pte));
-	set_slot(id, first_slot_pte, __pa_symbol(first_slot_pte));
-	/* CR3 is enough: none of these entries is global. */
+	set_slot(0, first_slot_pte);
+	set_slot(id, first_slot_pte);
 	native_write_cr3(__native_read_cr3());
-	twinos_transit_va = TWINOS_SHARED_VA + id * TWINOS_SLOT_SIZE + TWINOS_TRANSIT_OFFSET;
-	first_slot_pte[TWINOS_COMMON_OFFSET / PAGE_SIZE] =
-		native_make_pte(twinos_shared()->common |
-				(__PAGE_KERNEL & ~_PAGE_GLOBAL & __supported_pte_mask));
+	twinos_share_cpu_with(id);
+	set_page(first_slot_pte, TWINOS_COMMON_OFFSET, twinos_shared()->common, __PAGE_KERNEL);
 	twinos_common = twinos_va(TWINOS_COMMON_OFFSET);
 	return twinos_common->magic == TWINOS_COMMON_MAGIC;
 }
@@ -161,8 +143,7 @@ void twinos_find_lapic(void)
  */
 void __init twinos_lapic_init(void)
 {
-	map_lapic(first_slot_pte);
-	set_slot(0, first_slot_pte, __pa_symbol(first_slot_pte));
+	set_slot(0, first_slot_pte);
 	twinos_find_lapic();
 }
 
