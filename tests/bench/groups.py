@@ -244,19 +244,25 @@ TURNS = tuple(word for turn in (1, 2) for word in (
     "-q", f"-object filter-buffer,id=turn{turn},netdev=turns{turn},interval=20"))
 
 
-def cross(run, what):
-    return (field(run.leading, f"crosscpu: ok {what}", "max") / 1e6,
-            line(run.leading, f"crosscpu: ok {what}"))
+def cross(run, what, which=-1):
+    return (field(run.leading, f"crosscpu: ok {what}", "max", which) / 1e6,
+            line(run.leading, f"crosscpu: ok {what}", which))
 
 
 # Instructions of both CPUs count as time, and a CPU that waits gets its turn every 20 us. One
 # that is woken may get none for long while the other one computes: crosscpu does not let it sleep.
+# One that waits for a lock gets none either, unless what computes there ends its turns itself: so
+# it is crosscpu that computes, and nothing else.
 group(
     "cross-cpu",
     Row("wake", "wake-up from another CPU to the idle shared CPU, latest",
         "<= 1", "<= 0.1", "ms", cross, ("wake",)),
     Row("call", "another CPU waiting for an IPI of the shared one, both OSes busy, longest",
         "<= 2", "<= 0.2", "ms", cross, ("call",)),
+    Row("lock", "another CPU waiting for a lock of the shared one, both OSes busy, longest",
+        "<= 2", "<= 0.2", "ms", cross, ("lock", 0)),
+    Row("lock_held", "the same of a lock that is held for 2.5 ms, longer than a switch waits",
+        "-", "-", "ms", cross, ("lock", 1)),
     options=("-I", "-c", "2", *TURNS),
     leading='''
 		launch
@@ -265,10 +271,14 @@ group(
 		taskset 1 spin 1000 10000 >/dev/null & spinner=$!
 		crosscpu call 1 300
 		kill $spinner
+		echo -1 >/proc/sys/kernel/sched_rt_runtime_us
+		echo 40000000 >/proc/sys/fs/nr_open
+		crosscpu lock 1 600000 16000
+		crosscpu lock 1 60000 32000000
 	''',
     coexisting='''
 		say busy
-		spin 1000 10000 >/dev/null
+		crosscpu compute
 	''')
 
 
