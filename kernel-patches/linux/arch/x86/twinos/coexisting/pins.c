@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The interrupt pins of the share. A coexisting OS has no IO-APIC: the leading OS
- * lets each pin raise a vector that is fixed, on the first CPU of this OS, wherever
- * that moves. What is left here is an interrupt of the pin's number for drivers.
+ * The interrupt pins of the share. A coexisting OS has no IO-APIC: the leading OS lets each pin
+ * raise a vector that is fixed, on the first CPU of this OS, wherever that moves. What is left here
+ * is an interrupt of the pin's number for drivers.
  */
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
