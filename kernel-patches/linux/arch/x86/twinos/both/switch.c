@@ -190,23 +190,6 @@ static __always_inline void load_tables(void)
 	native_load_idt(&cpu_state.idt);
 }
 
-/*
- * What the transit code, or the other OS, has met. NMIs may be blocked: an IRET in the transit code
- * would have let in the next one, and an OS can end in a handler of one. An NMI is sent anew, so
- * that it comes as the CPU lets NMIs in.
- */
-static noinline void raise_noted(struct twinos_shared *shared)
-{
-	u32 noted = shared->noted & (twinos_coexisting() ? TWINOS_NOTED_MCE : ~0U);
-
-	twinos_forget_exception(noted);
-	if (noted & TWINOS_NOTED_MCE)
-		asm volatile("int %0" : : "i" (X86_TRAP_MC));
-	if (noted & TWINOS_NOTED_NMI)
-		twinos_lapic_send_nmi(shared->leading_apic_id);
-	iret_to_self();
-}
-
 static struct {
 	u64 user_gs_base, fs_base;
 	u16 ds, es, fs, gs;
@@ -254,16 +237,33 @@ static void neutralize(void)
 	}
 }
 
+/*
+ * An OS that has ended may have done so out of a task. What the transit code or the other OS has
+ * met is raised here. NMIs may be blocked: an IRET in the transit code would have let in the next
+ * one, and an OS can end in a handler of one. An NMI is sent anew, to come when the CPU lets it in.
+ */
+static noinline void clean_up(struct twinos_shared *shared)
+{
+	u32 noted = shared->noted & (twinos_coexisting() ? TWINOS_NOTED_MCE : ~0U);
+
+	if (READ_ONCE(shared->state) > TWINOS_RUNNING)
+		neutralize();
+	twinos_forget_exception(noted);
+	if (noted & TWINOS_NOTED_MCE)
+		asm volatile("int %0" : : "i" (X86_TRAP_MC));
+	if (noted & TWINOS_NOTED_NMI)
+		twinos_lapic_send_nmi(shared->leading_apic_id);
+	iret_to_self();
+}
+
 /* Called at both ends of a switch, where everything is this kernel's; back: at the second. */
 DEFINE_STATIC_CALL_NULL(twinos_watch_switch, void(bool back));
 
 /* Save everything, leave through code of the shared area, load everything. */
 static __always_inline void leave(bool park)
 {
-	struct twinos_shared *shared = twinos_shared();
-	unsigned long slot = twinos_transit_va - TWINOS_TRANSIT_OFFSET + TWINOS_SHARED_OFFSET;
-	void *from = (void *)slot + offsetof(struct twinos_shared, side[twinos_role].transit);
-	void *to = (void *)slot + offsetof(struct twinos_shared, side[!twinos_role].transit);
+	struct twinos_shared *slot, *shared = twinos_shared();
+	struct twinos_transit *from, *to;
 	static u32 seen_moves;
 	u64 hash;
 
@@ -273,6 +273,9 @@ static __always_inline void leave(bool park)
 	if (unlikely(!cpu_state.settled))
 		save_boot_msrs(twinos_me());
 
+	slot = (void *)(twinos_transit_va - TWINOS_TRANSIT_OFFSET + TWINOS_SHARED_OFFSET);
+	from = &slot->side[twinos_role].transit;
+	to = &slot->side[!twinos_role].transit;
 	asm volatile(CALL_NOSPEC
 		     : "+D" (from), "+S" (to), ASM_CALL_CONSTRAINT
 		     : THUNK_TARGET(park ? shared->park_va : twinos_transit_va)
@@ -286,11 +289,8 @@ static __always_inline void leave(bool park)
 		load_boot_msrs();
 	}
 	load_control();
-	/* An OS that has ended may have done so out of a task, or in an NMI. */
-	if (unlikely(READ_ONCE(shared->state) > TWINOS_RUNNING))
-		neutralize();
 	if (unlikely(READ_ONCE(shared->noted) || READ_ONCE(shared->state) > TWINOS_RUNNING))
-		raise_noted(shared);
+		clean_up(shared);
 	static_call_cond(twinos_watch_switch)(true);
 }
 

@@ -42,17 +42,18 @@ static struct nmiaction action = {
 
 /**
  * twinos_guard_early() - answer the guard from now on
+ * @early_nmi: entry that needs nothing of this kernel and calls twinos_guarded()
  *
  * The kernel's own exception gates come long before its interrupts, so the handler is there from
  * the beginning. Until then the NMI goes to one that needs no stack but that of what it interrupts.
  */
-void __init twinos_guard_early(void)
+void __init twinos_guard_early(void (*early_nmi)(void))
 {
 	struct desc_ptr idt;
 	gate_desc nmi;
 
 	store_idt(&idt);
-	pack_gate(&nmi, GATE_INTERRUPT, (unsigned long)twinos_early_nmi, 0, 0, __KERNEL_CS);
+	pack_gate(&nmi, GATE_INTERRUPT, (unsigned long)early_nmi, 0, 0, __KERNEL_CS);
 	memcpy((gate_desc *)idt.address + X86_TRAP_NMI, &nmi, sizeof(nmi));
 	if (__register_nmi_handler(NMI_UNKNOWN, &action))
 		pr_warn("no NMI handler: if this OS hangs, the machine does\n");

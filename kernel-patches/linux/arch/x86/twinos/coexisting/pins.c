@@ -9,6 +9,7 @@
 
 #include "coexisting.h"
 
+struct twinos_share twinos_own_share __ro_after_init;
 unsigned int twinos_nr_pins;
 
 /* An edge that comes while it is masked is kept by the flow handler. */

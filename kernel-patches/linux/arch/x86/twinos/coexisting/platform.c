@@ -23,7 +23,6 @@
 
 #include "coexisting.h"
 
-struct twinos_share twinos_own_share __ro_after_init;
 static const struct twinos_share *share = &twinos_own_share;
 
 /* Ending: whatever would reset, stop or halt the machine ends this OS. */
@@ -345,7 +344,7 @@ void __init twinos_parse_setup_data(unsigned int type, unsigned long long pa_dat
 	if (!twinos_state_valid())
 		panic("twinos: this CPU cannot be shared");
 	set_platform();
-	twinos_guard_early();
+	twinos_guard_early(twinos_early_nmi);
 	twinos_timeshare_early();
 	twinos_console_init();
 }
