@@ -27,12 +27,11 @@ static bool holder_ended(u32 holder)
 /**
  * twinos_lock() - keep every other CPU of the machine from the ports
  *
- * Interrupts off, for a few instructions: nobody can be switched or moved
- * away, and only a kernel that is ended from outside keeps the lock, which
- * the leading OS then frees. Any context but NMI.
+ * Interrupts off, for a few instructions: nobody can be switched or moved away, and only a kernel
+ * that is ended from outside keeps the lock, which the leading OS then frees. Not in an NMI.
  *
- * sync_cmpxchg(), because a kernel that has one CPU drops the lock prefix of
- * the ordinary one (alternatives_smp_module_add()), and the machine has more.
+ * sync_cmpxchg(), because a kernel that has one CPU drops the lock prefix of the ordinary one
+ * (alternatives_smp_module_add()), and the machine has more.
  */
 void twinos_lock(void)
 {
@@ -65,11 +64,10 @@ void twinos_break_locks(u32 id)
 }
 
 /**
- * twinos_alone() - leading OS: nobody else is to run any more
+ * twinos_alone() - leading OS: nobody else is to run any more, its crash kernel starts
  *
- * Before its crash kernel starts. The lock is not waited for: whoever has it may have
- * been stopped. No CPU comes back to this kernel from another OS: the transit code
- * halts it.
+ * The lock is not waited for: whoever has it may have been stopped. No CPU comes back to this
+ * kernel from another OS: the transit code halts it.
  */
 void twinos_alone(void)
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PCI configuration space with other kernels beside this one. Ports 0xcf8 and
- * 0xcfc are an address and a data register for the whole machine: locked, and
- * only used where memory-mapped access does not reach. A kernel that begins to
- * boot uses them before it knows that it is not alone.
+ * PCI configuration space with other kernels beside this one. Ports 0xcf8 and 0xcfc are an address
+ * and a data register for the whole machine: locked, and only used where memory-mapped access does
+ * not reach. A kernel that begins to boot uses them before it knows that it is not alone.
  */
 #include <asm/pci_x86.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Interrupts that have met the other OS on a shared CPU: noted in the shared
- * page as the vectors of their owner, and raised again by that one when it has
- * the CPU. A vector that is noted twice is one interrupt, as in a local APIC.
+ * Interrupts that have met the other OS on a shared CPU: noted in the shared page as the vectors of
+ * their owner, and raised again by that one when it has the CPU. A vector that is noted twice is
+ * one interrupt, as in a local APIC.
  */
 #include <linux/bitops.h>
 #include <asm/sync_bitops.h>

@@ -26,12 +26,7 @@ static bool in_window(const struct twinos_share *share, u64 start, u64 size)
 	return twinos_inside(start, size, share->window_start, share->window_size);
 }
 
-/**
- * twinos_share_check() - is a share consistent in itself?
- * @share: as read from somebody else's memory
- *
- * Returns 0 or -EINVAL. Used by both OSes.
- */
+/** twinos_share_check() - is a share consistent in itself? Returns 0 or -EINVAL. */
 int twinos_share_check(const struct twinos_share *share)
 {
 	unsigned int i, j;

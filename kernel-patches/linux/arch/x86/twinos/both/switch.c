@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The OS switch: saves the CPU state of this kernel, continues in the other
- * one, and puts everything back when the other one returns. What has to
- * change hands in one breath (CR0, CR3, CR4, RSP, descriptor tables that work
- * on the way) is in transit_64.S; here is what a kernel saves in its own memory.
+ * The OS switch: saves the CPU state of this kernel, continues in the other one, and puts
+ * everything back when that returns. What has to change hands in one breath (CR0, CR3, CR4, RSP,
+ * descriptor tables that work on the way) is in transit_64.S; here is what a kernel saves in its
+ * own memory. Nothing here may touch per-CPU data between the two halves: the GS base is the
+ * other kernel's until it is loaded again.
  *
- * It happens over the idle task or a kernel thread. The scheduler has then put
- * away all that is a task's: FPU, segment selectors and bases, breakpoints, and
- * the MSRs that only some tasks have set. So this is what remains, whoever runs
- * next finds these registers neutral, and nothing of a task reaches the other OS.
- *
- * Nothing in this file may touch per-CPU data between the two halves: the GS
- * base is the other kernel's until it is loaded again.
+ * It happens over the idle task or a kernel thread. The scheduler has then put away all that is
+ * a task's: FPU, segment selectors and bases, breakpoints, and the MSRs that only some tasks have
+ * set. So this is what remains, whoever runs next finds these registers neutral, and nothing of
+ * a task reaches the other OS.
  */
 #include <linux/static_call.h>
 #include <asm/desc.h>
@@ -27,9 +25,8 @@
 int twinos_role __ro_after_init = TWINOS_LEADING;
 
 /*
- * MSRs that a kernel writes while it boots and never again. Both kernels save
- * theirs as long as the coexisting one boots; afterwards they are compared
- * once, and not even written on a switch where they are the same.
+ * MSRs that a kernel writes while it boots and never again. Both kernels save theirs as long as the
+ * coexisting one boots; then they are compared once, and not even written where they are the same.
  */
 static const struct {
 	u32 msr;
@@ -101,9 +98,7 @@ static __always_inline void save_boot_msrs(struct twinos_side *me)
 
 static __always_inline void load_boot_msrs(void)
 {
-	int i;
-
-	for (i = 0; i < nr_boot_msrs; i++)
+	for (int i = 0; i < nr_boot_msrs; i++)
 		native_wrmsrl(boot_msrs[i], cpu_state.boot_msr[i]);
 }
 
@@ -170,10 +165,7 @@ static __always_inline void save_tables(void)
 	store_ldt(cpu_state.ldt);
 }
 
-/*
- * The IDT comes last: its handlers need all the rest, the transit code's, which
- * are in force until then, need nothing.
- */
+/* The IDT comes last: its handlers need all the rest, the transit code's until then nothing. */
 static __always_inline void load_tables(void)
 {
 	struct desc_struct *gdt;
@@ -181,11 +173,10 @@ static __always_inline void load_tables(void)
 	native_wrmsrl(MSR_GS_BASE, cpu_state.gs_base);
 
 	/*
-	 * From here on per-CPU data is ours. LTR marks the TSS descriptor
-	 * busy, which faults if it is already, and is a write to the GDT,
-	 * which the kernel keeps read-only but for this alias. A kernel
-	 * that has just begun to boot has loaded no TSS and no LDT yet: what
-	 * it saved were the selectors of the leading OS.
+	 * From here on per-CPU data is ours. LTR marks the TSS descriptor busy, which faults if
+	 * it is already, and is a write to the GDT, which the kernel keeps read-only but for this
+	 * alias. A kernel that has just begun to boot has loaded no TSS and no LDT yet: what it
+	 * saved was the selector of the leading OS.
 	 */
 	gdt = get_current_gdt_rw();
 	if (likely(((tss_desc *)&gdt[GDT_ENTRY_TSS])->type == (DESC_TSS | TSS_BUSY))) {
@@ -197,23 +188,6 @@ static __always_inline void load_tables(void)
 	asm volatile("lldt %w0" : : "r" (gdt[GDT_ENTRY_LDT].p ? cpu_state.ldt : 0));
 	asm volatile("mov %0, %%ss" : : "r" (__KERNEL_DS));
 	native_load_idt(&cpu_state.idt);
-}
-
-/*
- * What the transit code, or the other OS, has met. NMIs may be blocked: an IRET in the
- * transit code would have let in the next one, and an OS can end in a handler of
- * one. An NMI is sent anew, so that it comes as the CPU lets NMIs in.
- */
-static noinline void raise_noted(struct twinos_shared *shared)
-{
-	u32 noted = shared->noted & (twinos_coexisting() ? TWINOS_NOTED_MCE : ~0U);
-
-	twinos_forget_exception(noted);
-	if (noted & TWINOS_NOTED_MCE)
-		asm volatile("int %0" : : "i" (X86_TRAP_MC));
-	if (noted & TWINOS_NOTED_NMI)
-		twinos_lapic_send(APIC_DM_NMI, shared->leading_apic_id);
-	iret_to_self();
 }
 
 static struct {
@@ -263,16 +237,33 @@ static void neutralize(void)
 	}
 }
 
+/*
+ * An OS that has ended may have done so out of a task. What the transit code or the other OS has
+ * met is raised here. NMIs may be blocked: an IRET in the transit code would have let in the next
+ * one, and an OS can end in a handler of one. An NMI is sent anew, to come when the CPU lets it in.
+ */
+static noinline void clean_up(struct twinos_shared *shared)
+{
+	u32 noted = shared->noted & (twinos_coexisting() ? TWINOS_NOTED_MCE : ~0U);
+
+	if (READ_ONCE(shared->state) > TWINOS_RUNNING)
+		neutralize();
+	twinos_forget_exception(noted);
+	if (noted & TWINOS_NOTED_MCE)
+		asm volatile("int %0" : : "i" (X86_TRAP_MC));
+	if (noted & TWINOS_NOTED_NMI)
+		twinos_lapic_send(APIC_DM_NMI, shared->leading_apic_id);
+	iret_to_self();
+}
+
 /* Called at both ends of a switch, where everything is this kernel's; back: at the second. */
 DEFINE_STATIC_CALL_NULL(twinos_watch_switch, void(bool back));
 
 /* Save everything, leave through code of the shared area, load everything. */
 static __always_inline void leave(bool park)
 {
-	struct twinos_shared *shared = twinos_shared();
-	unsigned long slot = twinos_transit_va - TWINOS_TRANSIT_OFFSET + TWINOS_SHARED_OFFSET;
-	void *from = (void *)slot + offsetof(struct twinos_shared, side[twinos_role].transit);
-	void *to = (void *)slot + offsetof(struct twinos_shared, side[!twinos_role].transit);
+	struct twinos_shared *slot, *shared = twinos_shared();
+	struct twinos_transit *from, *to;
 	static u32 seen_moves;
 	u64 hash;
 
@@ -282,6 +273,9 @@ static __always_inline void leave(bool park)
 	if (unlikely(!cpu_state.settled))
 		save_boot_msrs(twinos_me());
 
+	slot = (void *)(twinos_transit_va - TWINOS_TRANSIT_OFFSET + TWINOS_SHARED_OFFSET);
+	from = &slot->side[twinos_role].transit;
+	to = &slot->side[!twinos_role].transit;
 	asm volatile(CALL_NOSPEC
 		     : "+D" (from), "+S" (to), ASM_CALL_CONSTRAINT
 		     : THUNK_TARGET(park ? shared->park_va : twinos_transit_va)
@@ -295,21 +289,17 @@ static __always_inline void leave(bool park)
 		load_boot_msrs();
 	}
 	load_control();
-	/* An OS that has ended may have done so out of a task, or in an NMI. */
-	if (unlikely(READ_ONCE(shared->state) > TWINOS_RUNNING))
-		neutralize();
 	if (unlikely(READ_ONCE(shared->noted) || READ_ONCE(shared->state) > TWINOS_RUNNING))
-		raise_noted(shared);
+		clean_up(shared);
 	static_call_cond(twinos_watch_switch)(true);
 }
 
 /**
  * twinos_switch_cpu_state() - give the CPU to the other OS
  *
- * Over the idle task or a kernel thread, interrupts off, nothing in service in
- * the local APIC. Returns with the CPU in the same state when the other OS has
- * given it back, which may be never; in a coexisting OS that the leading one has
- * moved, on another CPU.
+ * Over the idle task or a kernel thread, interrupts off, nothing in service in the local APIC.
+ * Returns with the CPU in the same state when the other OS has given it back, which may be never;
+ * in a coexisting OS that the leading one has moved, on another CPU.
  */
 void twinos_switch_cpu_state(void)
 {
@@ -342,9 +332,8 @@ do {												\
  * twinos_over_task() - the same over whatever runs
  * @switch_state: one of the two above
  *
- * Interrupts off, any context, nothing in service: where the scheduler cannot clear
- * the CPU first, because it does not exist yet or something has kept it from that for
- * too long. Puts away what it would have.
+ * Interrupts off, any context, nothing in service: where the scheduler cannot clear the CPU first,
+ * because it does not exist yet or is kept from it for too long. Puts away what it would have.
  */
 void twinos_over_task(void (*switch_state)(void))
 {

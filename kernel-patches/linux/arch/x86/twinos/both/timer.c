@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The local APIC timer of a CPU that two OSes share, as a clock event device of
- * each kernel. It fires for the kernel's next event or for the end of its turn,
- * whichever comes first; so an OS switch needs no timer to be started or stopped:
- * the kernel that comes back programs its own event again.
+ * The local APIC timer of a CPU that two OSes share, as a clock event device of each kernel. It
+ * fires for the kernel's next event or for the end of its turn, whichever comes first; so an OS
+ * switch starts and stops no timer: the kernel that comes back programs its own event again.
  */
 #include <linux/clockchips.h>
 
@@ -143,10 +142,7 @@ int twinos_timer_init(const struct twinos_shared *shared)
 					0xf, 0x7fffffff);
 	if (!owned)
 		return -ENODEV;
-	/*
-	 * The device that ours has replaced is shut down once more when it is
-	 * looked at as a broadcast device, and masks the vector.
-	 */
+	/* The replaced device masks the vector when it is looked at for broadcasts and shut down. */
 	guard(irqsave)();
 	own(NULL);
 	program(rdtsc());

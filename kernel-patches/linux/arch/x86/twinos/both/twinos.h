@@ -30,8 +30,6 @@
 #undef pr_fmt
 #define pr_fmt(fmt) "twinos: " fmt
 
-struct pci_raw_ops;
-
 extern int twinos_role;		/* index of this OS in twinos_shared.side */
 extern bool twinos_off;		/* boot option twinos=off */
 extern unsigned int twinos_nr_pins;	/* coexisting OS: pins of its share */

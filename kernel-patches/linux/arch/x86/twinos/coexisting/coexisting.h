@@ -5,12 +5,11 @@
 
 #include "../both/twinos.h"
 
-extern struct twinos_share twinos_own_share;	/* __ro_after_init */
-
 /* console.c */
 void twinos_console_init(void);
 
 /* pins.c */
+extern struct twinos_share twinos_own_share;
 void twinos_pins_init(void);
 
 /* pci.c */
@@ -18,7 +17,7 @@ int twinos_pci_arch_init(void);
 int twinos_pci_scan(void);
 
 /* guarded.c, early_nmi_64.S */
-void twinos_guard_early(void);
+void twinos_guard_early(void (*early_nmi)(void));
 asmlinkage bool twinos_guarded(void);
 asmlinkage void twinos_early_nmi(void);
 

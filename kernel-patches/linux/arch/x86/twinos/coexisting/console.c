@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The console ring: everything that the coexisting kernel prints, kept in the
- * shared area, so that the leading OS can show the last lines of one that has
- * crashed.
+ * The console ring: everything that the coexisting kernel prints, kept in the shared area, so that
+ * the leading OS can show the last lines of one that has crashed.
  */
 #include <linux/console.h>
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The NMI while a coexisting kernel has no handler of its own for it yet.
- */
+/* The NMI while a coexisting kernel has no handler of its own for it yet. */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
 #include <asm/asm.h>
@@ -9,10 +7,7 @@
 
 	.section .noinstr.text, "ax"
 
-/*
- * In: an interrupt frame on whatever stack was in use, aligned as the CPU leaves it.
- * Keeps all registers.
- */
+/* In: an interrupt frame on whatever stack was in use, aligned by the CPU. Keeps all registers. */
 SYM_CODE_START(twinos_early_nmi)
 	UNWIND_HINT_IRET_REGS
 	ENDBR

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A coexisting OS under the launch guard (leading/guard.c). In the NMI it looks how
- * long the leading OS has been waiting for the CPU, and gives it back for good if
- * that is too long. While it boots and no interrupt can take the CPU from it yet,
- * the NMI does that, whatever it is doing: so no stretch of a boot keeps the leading
- * OS waiting.
+ * A coexisting OS under the launch guard (leading/guard.c). In the NMI it looks how long the leading
+ * OS has been waiting for the CPU, and gives it back for good if that is too long. While it boots
+ * and no interrupt can take the CPU from it yet, the NMI does that, whatever it is doing: so no
+ * stretch of a boot keeps the leading OS waiting.
  */
 #include <asm/desc.h>
 #include <asm/nmi.h>
@@ -43,18 +42,18 @@ static struct nmiaction action = {
 
 /**
  * twinos_guard_early() - answer the guard from now on
+ * @early_nmi: entry that needs nothing of this kernel and calls twinos_guarded()
  *
- * The kernel's own exception gates come long before its interrupts, so the
- * handler is there from the beginning. Until they are installed the NMI goes to
- * one that needs no stack but that of what it interrupts.
+ * The kernel's own exception gates come long before its interrupts, so the handler is there from
+ * the beginning. Until then the NMI goes to one that needs no stack but that of what it interrupts.
  */
-void __init twinos_guard_early(void)
+void __init twinos_guard_early(void (*early_nmi)(void))
 {
 	struct desc_ptr idt;
 	gate_desc nmi;
 
 	store_idt(&idt);
-	pack_gate(&nmi, GATE_INTERRUPT, (unsigned long)twinos_early_nmi, 0, 0, __KERNEL_CS);
+	pack_gate(&nmi, GATE_INTERRUPT, (unsigned long)early_nmi, 0, 0, __KERNEL_CS);
 	memcpy((gate_desc *)idt.address + X86_TRAP_NMI, &nmi, sizeof(nmi));
 	if (__register_nmi_handler(NMI_UNKNOWN, &action))
 		pr_warn("no NMI handler: if this OS hangs, the machine does\n");

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A coexisting OS that is asked something by the leading one, by a doorbell: to shut
- * down, or to continue on another CPU. What it must then set right is what
- * belongs to the CPU and not to the OS: the local APIC, and the APIC ID that its
- * devices send their interrupts to.
+ * A coexisting OS that is asked something by the leading one, by a doorbell: to shut down, or to
+ * continue on another CPU. What it must then set right is what belongs to the CPU and not to the
+ * OS: the local APIC, and the APIC ID that its devices send their interrupts to.
  */
 #include <linux/delay.h>
 #include <linux/irq.h>
@@ -74,8 +73,8 @@ void twinos_moved(void)
 }
 
 /*
- * Leave this CPU; returns on another one. In an interrupt, after EOI. Our
- * interrupts go to the leading OS meanwhile, which notes them.
+ * Leave this CPU; returns on another one. In an interrupt, after EOI. Our interrupts go to the
+ * leading OS meanwhile, which notes them.
  */
 static void park(void)
 {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A coexisting OS finds the PCI functions of its share and no others: the rest
- * of configuration space reads as empty slots. Bridges and reset are the
- * leading OS's.
+ * A coexisting OS finds the PCI functions of its share and no others: the rest of configuration
+ * space reads as empty slots. Bridges and reset are the leading OS's.
  */
 #include <linux/pci.h>
 
@@ -48,13 +47,7 @@ static int no_intx(struct pci_dev *pdev)
 	return 0;
 }
 
-/**
- * twinos_pci_arch_init() - x86_init.pci.arch_init
- *
- * Configuration space as the leading OS reaches it, through the filter. Each
- * bus that has a function of the share is scanned as a root bus: the bridges
- * above belong to the leading OS, which has programmed them.
- */
+/** twinos_pci_arch_init() - configuration space as the leading OS reaches it, through the filter */
 int __init twinos_pci_arch_init(void)
 {
 	const struct twinos_shared *shared = twinos_shared();
@@ -84,7 +77,10 @@ int __init twinos_pci_arch_init(void)
 	return 0;
 }
 
-/** twinos_pci_scan() - x86_init.pci.init, a subsys_initcall, when buses can be scanned */
+/*
+ * Each bus that has a function of the share is scanned as a root bus: the bridges above belong to
+ * the leading OS, which has programmed them. As a subsys_initcall.
+ */
 int __init twinos_pci_scan(void)
 {
 	unsigned int i;

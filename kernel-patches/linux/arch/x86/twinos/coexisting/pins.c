@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The interrupt pins of the share. A coexisting OS has no IO-APIC: the leading OS
- * lets each pin raise a vector that is fixed, on the first CPU of this OS, wherever
- * that moves. What is left here is an interrupt of the pin's number for drivers.
+ * The interrupt pins of the share. A coexisting OS has no IO-APIC: the leading OS lets each pin
+ * raise a vector that is fixed, on the first CPU of this OS, wherever that moves. What is left here
+ * is an interrupt of the pin's number for drivers.
  */
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
 
 #include "coexisting.h"
 
+struct twinos_share twinos_own_share __ro_after_init;
 unsigned int twinos_nr_pins;
 
 /* An edge that comes while it is masked is kept by the flow handler. */

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The platform of a coexisting OS: a PC without firmware, without timers but
- * the TSC and the local APIC, and with only the memory, interrupt pins and PCI
- * functions of its share. It may end itself, never the machine.
- *
- * The local APIC of a shared CPU is set up by the leading OS; this kernel
- * sends and ends interrupts with it and leaves all else as it is.
+ * The platform of a coexisting OS: a PC without firmware, without timers but the TSC and the local
+ * APIC, and with only the memory, interrupt pins and PCI functions of its share. It may end itself,
+ * never the machine. The local APIC of a shared CPU is set up by the leading OS; this kernel sends
+ * and ends interrupts with it and leaves all else as it is.
  */
 #include <linux/acpi.h>
 #include <linux/cpuidle.h>
@@ -25,25 +23,18 @@
 
 #include "coexisting.h"
 
-struct twinos_share twinos_own_share __ro_after_init;
 static const struct twinos_share *share = &twinos_own_share;
 
 /* Ending: whatever would reset, stop or halt the machine ends this OS. */
 
-#define DEFINE_END(name, state, why, argument)			\
-static void __noreturn end_##name(argument)			\
-{								\
-	twinos_leave_for_good(state, why);			\
-}
+#define DEFINE_END(name, state, why, argument)	\
+static void __noreturn end_##name(argument) { twinos_leave_for_good(state, why); }
 
 DEFINE_END(restart, TWINOS_STOPPED, "reboot", char *cmd)
 DEFINE_END(emergency_restart, TWINOS_CRASHED, "emergency restart", void)
 DEFINE_END(halt, TWINOS_STOPPED, "halt", void)
 DEFINE_END(power_off, TWINOS_STOPPED, "power-off", void)
-/*
- * Only kexec calls it by itself, as machine_ops.shutdown or, if it is to come back, as
- * x86_apic_ops.restore: the next kernel would know of no share.
- */
+/* For kexec; as x86_apic_ops.restore, too, if it is to come back: the next knows of no share. */
 DEFINE_END(shutdown, TWINOS_STOPPED, "kexec", void)
 #ifdef CONFIG_CRASH_DUMP
 DEFINE_END(crash, TWINOS_CRASHED, "crash", struct pt_regs *regs)
@@ -166,10 +157,7 @@ static void __init parse_smp_config(void)
 	}
 #endif
 	register_lapic_address(APIC_DEFAULT_PHYS_BASE);
-	/*
-	 * The boot processor, which firmware would name first: it is not ours to
-	 * start, unless it is the CPU that we share.
-	 */
+	/* The boot processor, as firmware would name it first: not ours, unless we share it. */
 	topology_register_apic(shared->leading_apic_id, CPU_ACPIID_INVALID, true);
 	for (i = 0; i < shared->nr_apics && i < TWINOS_MAX_CPUS; i++)
 		topology_register_apic(shared->apic_ids[i], CPU_ACPIID_INVALID, true);
@@ -201,10 +189,7 @@ static void __init init_irq(void)
 		panic("no interrupt descriptor for foreign vectors");
 }
 
-/*
- * Only the serial ports whose pins are in the share; the third and fourth have
- * the pins of the first two, and may be the leading OS's.
- */
+/* Only ports whose pins are in the share, and not the third and fourth, which use the same pins. */
 static void serial_fixup(int port, struct uart_port *up, u32 *capabilities)
 {
 	unsigned int i;
@@ -232,10 +217,7 @@ static int __init enter_running(void)
 }
 late_initcall_sync(enter_running);
 
-/*
- * Instead of reading firmware tables. Not before this point: setup_arch() takes
- * an absent ACPI for a broken PC without interrupts when it looks earlier.
- */
+/* Instead of reading firmware tables; earlier, setup_arch() would see a PC without interrupts. */
 static void __init no_firmware_tables(void)
 {
 	disable_acpi();
@@ -362,7 +344,7 @@ void __init twinos_parse_setup_data(unsigned int type, unsigned long long pa_dat
 	if (!twinos_state_valid())
 		panic("twinos: this CPU cannot be shared");
 	set_platform();
-	twinos_guard_early();
+	twinos_guard_early(twinos_early_nmi);
 	twinos_timeshare_early();
 	twinos_console_init();
 }
