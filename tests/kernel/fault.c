@@ -8,10 +8,12 @@
  * (after init_IRQ), timer (before the clock event device), initcall, late, or park
  * (when it is to be moved to another CPU).
  *
- * And one that real machines have by themselves now and then, on the command line
- * of the leading OS: twinos_fault=guard, a timer that does not tick. It needs an
- * HPET, and tsc=nowatchdog, since the clock of that stands still, too.
+ * And two that real machines have by themselves now and then, on the command line
+ * of the leading OS: twinos_fault=late-irq, interrupts that reach a CPU when it
+ * does not take them any more; and twinos_fault=guard, a timer that does not tick. That
+ * needs an HPET, and tsc=nowatchdog, since the clock of the HPET stands still, too.
  */
+#include <linux/bitmap.h>
 #include <linux/init.h>
 #include <linux/io.h>
 #include <linux/kernel.h>
@@ -112,6 +114,31 @@ static int __init fault_initcall(void)
 }
 device_initcall(fault_initcall);
 
+/* Interrupts that come to a CPU that goes offline, late: all of its once more. */
+static DECLARE_BITMAP(handled, NR_VECTORS);
+static int (*cpu_disable)(void);
+static void (*stay_dead)(void);
+
+static int note_vectors(void)
+{
+	unsigned int vector;
+
+	bitmap_zero(handled, NR_VECTORS);
+	for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++)
+		if (!IS_ERR_OR_NULL(__this_cpu_read(vector_irq[vector])))
+			__set_bit(vector, handled);
+	return cpu_disable();
+}
+
+static void send_them_late(void)
+{
+	unsigned int vector;
+
+	for_each_set_bit(vector, handled, NR_VECTORS)
+		__apic_send_IPI(smp_processor_id(), vector);
+	stay_dead();
+}
+
 /* The comparator of an HPET that does not count raises nothing. */
 static void __init stop_hpet(void)
 {
@@ -129,6 +156,12 @@ static int __init fault_late(void)
 {
 	if (!twinos_coexisting() && !strcmp(fault, "guard"))
 		stop_hpet();
+	if (!twinos_coexisting() && !strcmp(fault, "late-irq")) {
+		cpu_disable = smp_ops.cpu_disable;
+		smp_ops.cpu_disable = note_vectors;
+		stay_dead = smp_ops.play_dead;
+		smp_ops.play_dead = send_them_late;
+	}
 	if (twinos_coexisting() && strstr(fault, "@park")) {
 		platform_ipi = x86_platform_ipi_callback;
 		x86_platform_ipi_callback = fault_park;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The shared areas in this kernel's address space, at the addresses that all
- * kernels have agreed on, and the local APIC, which is reached through a page
- * beside them: before a kernel has set up its own access, and past what a
- * coexisting OS's may do with it.
+ * The shared areas in this kernel's address space, at the addresses that all kernels have agreed
+ * on, and the local APIC, which is reached through a page beside them: before a kernel has set up
+ * its own access, and past what a coexisting OS's may do with it.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -29,9 +28,8 @@ phys_addr_t twinos_common_pa(void)
 }
 
 /*
- * Where the transit code of the OS that shares a CPU is: virtual, in the slot of
- * its number, which both kernels map. Kept here, since the other OS can write
- * to everything that is shared.
+ * Where the transit code of the OS that shares a CPU is: virtual, in the slot of its number, which
+ * both kernels map. Kept here, since the other OS can write to everything that is shared.
  */
 unsigned long twinos_transit_va;
 
@@ -74,9 +72,9 @@ static void fill_slot(pte_t *table, phys_addr_t window)
  * @slot: number of the OS, or 0 for the one that shares the boot CPU
  * @window: physical address of its window, page-aligned
  *
- * The entry of the top-level table that covers the address is shared by all
- * processes, so it is visible in every address space at once. Process
- * context, twinos_mutex held. Returns the shared page, or NULL without memory.
+ * The entry of the top-level table that covers the address is shared by all processes, so it is
+ * visible in every address space at once. Process context, twinos_mutex held. Returns the shared
+ * page, or NULL without memory.
  */
 struct twinos_shared *twinos_map_slot(unsigned int slot, phys_addr_t window)
 {
@@ -112,9 +110,9 @@ struct twinos_shared *twinos_slot(unsigned int id)
  * @window: physical address of its window, page-aligned
  * @id: its number
  *
- * Uses no allocator, so that it works from setup_arch() on. Mapped twice, as
- * the leading OS does: a CPU enters this kernel at the address of its slot.
- * Returns false if what the shared page calls the common one is none.
+ * Uses no allocator, so that it works from setup_arch() on. Mapped twice, as the leading OS does: a
+ * CPU enters this kernel at the address of its slot. Returns false if what the shared page calls
+ * the common one is none.
  */
 bool __init twinos_map_own(phys_addr_t window, unsigned int id)
 {
@@ -151,8 +149,8 @@ void __init twinos_lapic_init(void)
  * twinos_lapic_read() - read a register of this CPU's local APIC
  * @reg: offset in the xAPIC register page
  *
- * Works before the kernel has set up its own access, and does not go through
- * apic->read, which the coexisting OS restricts.
+ * Works before the kernel has set up its own access, and does not go through apic->read, which the
+ * coexisting OS restricts.
  */
 u32 twinos_lapic_read(u32 reg)
 {
@@ -191,9 +189,8 @@ void twinos_lapic_send(u32 command, u32 apic_id)
 /**
  * twinos_lapic_drain() - end what is in service on this CPU
  *
- * Interrupts off, and nothing of this kernel is in service: what is there was
- * accepted by the other OS, which has died before its EOI, or has left it to this
- * one (see foreign_interrupt()).
+ * Interrupts off, and nothing of this kernel is in service: what is there was accepted by the other
+ * OS, which has died before its EOI, or has left it to this one (see foreign_interrupt()).
  */
 void twinos_lapic_drain(void)
 {

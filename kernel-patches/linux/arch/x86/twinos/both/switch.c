@@ -26,7 +26,7 @@ int twinos_role __ro_after_init = TWINOS_LEADING;
 
 /*
  * MSRs that a kernel writes while it boots and never again. Both kernels save theirs as long as the
- * coexisting one boots; then they are compared once, and not even written where they are the same.
+ * coexisting one boots; then they are compared once, and not even written if they are the same.
  */
 static const struct {
 	u32 msr;
@@ -46,11 +46,9 @@ static const struct {
 	{ MSR_IA32_XSS, X86_FEATURE_XSAVES },
 };
 
-static u32 boot_msrs[ARRAY_SIZE(all_boot_msrs)];
+static u32 boot_msrs[ARRAY_SIZE(all_boot_msrs) + 1];
 static unsigned int nr_boot_msrs;
-
-/* What the CPU has, whether this kernel uses it or not. */
-static bool has_s_cet, has_global_ctrl;
+static bool has_global_ctrl;
 
 static void choose_boot_msrs(void)
 {
@@ -59,9 +57,10 @@ static void choose_boot_msrs(void)
 	for (i = 0; i < ARRAY_SIZE(all_boot_msrs); i++)
 		if (boot_cpu_has(all_boot_msrs[i].feature))
 			boot_msrs[n++] = all_boot_msrs[i].msr;
+	/* Has the CPU shadow stacks or branch tracking, whether this kernel uses them or not? */
+	if (cpuid_eax(0) >= 7 && (cpuid_ecx(7) & BIT(7) || cpuid_edx(7) & BIT(20)))
+		boot_msrs[n++] = MSR_IA32_S_CET;
 	nr_boot_msrs = n;
-	if (cpuid_eax(0) >= 7)		/* shadow stacks, or indirect branch tracking */
-		has_s_cet = cpuid_ecx(7) & BIT(7) || cpuid_edx(7) & BIT(20);
 	/* From version 2 on; a coexisting OS leaves the counters alone. */
 	if (!twinos_coexisting() && boot_cpu_data.x86_vendor == X86_VENDOR_INTEL &&
 	    cpuid_eax(0) >= 10)
@@ -69,26 +68,36 @@ static void choose_boot_msrs(void)
 }
 
 static struct {
-	u64 gs_base;		/* of this kernel: its per-CPU data */
-	u64 xcr0;		/* 0: XSAVE is not enabled yet */
-	u64 xfd, spec_ctrl, s_cet;
+	u64 xfd, spec_ctrl;
 	u64 counters;		/* performance counters that were on */
 	u64 dr7;
 	u32 pkru;
 	u16 ldt;
-	bool settled;		/* boot_msr holds the final values */
+	/* What does not change once both OSes run: */
+	bool settled;		/* it has its final values */
 	struct desc_ptr gdt, idt;
+	u64 gs_base;		/* of this kernel: its per-CPU data */
+	u64 xcr0;		/* 0: XSAVE is not enabled yet */
 	u64 boot_msr[ARRAY_SIZE(boot_msrs)];
 } cpu_state;
 
-static __always_inline void save_boot_msrs(struct twinos_side *me)
+static u64 mix(u64 hash, u64 value)	/* FNV-1a, 64 bit */
 {
-	u64 hash = 0xcbf29ce484222325;	/* FNV-1a, 64 bit */
-	int i;
+	return (hash ^ value) * 0x100000001b3;
+}
 
-	for (i = 0; i < nr_boot_msrs; i++) {
+static noinline void save_settled(struct twinos_side *me)
+{
+	u64 hash = 0xcbf29ce484222325;
+
+	cpu_state.gs_base = __rdmsr(MSR_GS_BASE);
+	native_store_gdt(&cpu_state.gdt);
+	store_idt(&cpu_state.idt);
+	cpu_state.xcr0 = native_read_cr4() & X86_CR4_OSXSAVE ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
+	hash = mix(hash, cpu_state.xcr0);
+	for (int i = 0; i < nr_boot_msrs; i++) {
 		cpu_state.boot_msr[i] = __rdmsr(boot_msrs[i]);
-		hash = (hash ^ cpu_state.boot_msr[i]) * 0x100000001b3;
+		hash = mix(hash, cpu_state.boot_msr[i]);
 	}
 	if (READ_ONCE(twinos_shared()->state) == TWINOS_RUNNING) {
 		me->static_hash = hash | 1;
@@ -96,29 +105,28 @@ static __always_inline void save_boot_msrs(struct twinos_side *me)
 	}
 }
 
-static __always_inline void load_boot_msrs(void)
+/* Of that, what the other OS may have otherwise. */
+static noinline void load_settled(void)
 {
 	for (int i = 0; i < nr_boot_msrs; i++)
 		native_wrmsrl(boot_msrs[i], cpu_state.boot_msr[i]);
+	if (cpu_state.xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, cpu_state.xcr0);
 }
 
 static __always_inline void save_control(void)
 {
-	unsigned long cr4 = native_read_cr4();
-
+	store_ldt(cpu_state.ldt);
 	/* Breakpoints must not trigger in the other kernel; this one has them in memory. */
 	cpu_state.dr7 = native_get_debugreg(7) & 0xff;
 	if (unlikely(cpu_state.dr7))
 		native_set_debugreg(7, DR7_FIXED_1);
-	cpu_state.xcr0 = cr4 & X86_CR4_OSXSAVE ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
-	if (cr4 & X86_CR4_PKE)
+	if (native_read_cr4() & X86_CR4_PKE)
 		cpu_state.pkru = rdpkru();
 	if (cpu_feature_enabled(X86_FEATURE_XFD))
 		cpu_state.xfd = __rdmsr(MSR_IA32_XFD);
 	if (cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
 		cpu_state.spec_ctrl = __rdmsr(MSR_IA32_SPEC_CTRL);
-	if (has_s_cet)
-		cpu_state.s_cet = __rdmsr(MSR_IA32_S_CET);
 	/* Of the last user task, which has it in memory. */
 	if (cpu_feature_enabled(X86_FEATURE_USER_SHSTK) && __rdmsr(MSR_IA32_U_CET))
 		native_wrmsrl(MSR_IA32_U_CET, 0);
@@ -134,12 +142,8 @@ static __always_inline void load_control(void)
 {
 	if (cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
 		native_wrmsrl(MSR_IA32_SPEC_CTRL, cpu_state.spec_ctrl);
-	if (has_s_cet)
-		native_wrmsrl(MSR_IA32_S_CET, cpu_state.s_cet);
 	if (has_global_ctrl && cpu_state.counters)
 		native_wrmsrl(MSR_CORE_PERF_GLOBAL_CTRL, cpu_state.counters);
-	if (cpu_state.xcr0 && unlikely(xgetbv(XCR_XFEATURE_ENABLED_MASK) != cpu_state.xcr0))
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, cpu_state.xcr0);
 	if (cpu_feature_enabled(X86_FEATURE_XFD))
 		native_wrmsrl(MSR_IA32_XFD, cpu_state.xfd);
 	if (native_read_cr4() & X86_CR4_PKE)
@@ -156,14 +160,6 @@ static __always_inline void load_control(void)
 
 /* Of the type of a descriptor (Intel SDM 3A, 8.2.2). */
 #define TSS_BUSY	2
-
-static __always_inline void save_tables(void)
-{
-	cpu_state.gs_base = __rdmsr(MSR_GS_BASE);
-	native_store_gdt(&cpu_state.gdt);
-	store_idt(&cpu_state.idt);
-	store_ldt(cpu_state.ldt);
-}
 
 /* The IDT comes last: its handlers need all the rest, the transit code's until then nothing. */
 static __always_inline void load_tables(void)
@@ -238,16 +234,19 @@ static void neutralize(void)
 }
 
 /*
- * An OS that has ended may have done so out of a task. What the transit code or the other OS has
- * met is raised here. NMIs may be blocked: an IRET in the transit code would have let in the next
- * one, and an OS can end in a handler of one. An NMI is sent anew, to come when the CPU lets it in.
+ * An OS that has ended may have done so out of a task, or with its MSRs changed. What the transit
+ * code or the other OS has met is raised here. NMIs may be blocked: an IRET in the transit code
+ * would have let in the next one, and an OS can end in a handler of one. An NMI is sent anew, to
+ * come when the CPU lets it in.
  */
 static noinline void clean_up(struct twinos_shared *shared)
 {
 	u32 noted = shared->noted & (twinos_coexisting() ? TWINOS_NOTED_MCE : ~0U);
 
-	if (READ_ONCE(shared->state) > TWINOS_RUNNING)
+	if (READ_ONCE(shared->state) > TWINOS_RUNNING) {
+		load_settled();
 		neutralize();
+	}
 	twinos_forget_exception(noted);
 	if (noted & TWINOS_NOTED_MCE)
 		asm volatile("int %0" : : "i" (X86_TRAP_MC));
@@ -268,10 +267,9 @@ static __always_inline void leave(bool park)
 	u64 hash;
 
 	static_call_cond(twinos_watch_switch)(false);
-	save_tables();
 	save_control();
 	if (unlikely(!cpu_state.settled))
-		save_boot_msrs(twinos_me());
+		save_settled(twinos_me());
 
 	slot = (void *)(twinos_transit_va - TWINOS_TRANSIT_OFFSET + TWINOS_SHARED_OFFSET);
 	from = &slot->side[twinos_role].transit;
@@ -286,7 +284,7 @@ static __always_inline void leave(bool park)
 	if (unlikely(!hash || hash != twinos_other()->static_hash ||
 		     shared->moves != seen_moves)) {
 		seen_moves = shared->moves;
-		load_boot_msrs();
+		load_settled();
 	}
 	load_control();
 	if (unlikely(READ_ONCE(shared->noted) || READ_ONCE(shared->state) > TWINOS_RUNNING))

@@ -2,17 +2,15 @@
 /*
  * Two OSes on one CPU: who has it when.
  *
- * The rule: each OS is charged for the CPU time that it uses, divided by its
- * weight. The one that is ahead by half a slice gives way. An OS that has
- * nothing to do gives its CPU away until its next timer event or interrupt.
- * An interrupt of the OS that does not run (a foreign interrupt) is noted for
- * its owner, which gets the CPU for it.
+ * The rule: each OS is charged for the CPU time that it uses, divided by its weight. The one that
+ * is ahead by half a slice gives way. An OS that has nothing to do gives its CPU away until its
+ * next timer event or interrupt. An interrupt of the OS that does not run (a foreign interrupt) is
+ * noted for its owner, which gets the CPU for it.
  *
- * Interrupts only find out that the other OS is to have the CPU. It is given
- * away by the idle loop, or by a kernel thread of the highest real-time priority
- * where something else runs: the scheduler then sees to it that no lock is held,
- * no softirq under way and nothing of a task left in the CPU; an OS that is away
- * is idle to its RCU, and its task of a moment ago can run on another CPU. What
+ * Interrupts only find out that the other OS is to have the CPU. It is given away by the idle loop,
+ * or by a kernel thread of the highest real-time priority where something else runs: the scheduler
+ * then sees to it that no lock is held, no softirq under way and nothing of a task left in the CPU;
+ * an OS that is away is idle to its RCU, and its task of a moment ago can run on another CPU. What
  * holds the thread off too long is switched away from in the interrupt.
  */
 #include <linux/context_tracking.h>
@@ -67,14 +65,9 @@ static __always_inline bool has_pending(const struct twinos_side *side)
 	       READ_ONCE(side->held);
 }
 
-/*
- * The other kernel's CR4 and EFER know of no hypervisor, and in VMX operation VMXE
- * cannot be cleared: as long as there is one in this OS, the other one waits.
- */
 static __always_inline bool other_wants_cpu(const struct twinos_side *other, u64 now)
 {
-	return (!READ_ONCE(other->idle) || other->wake_tsc <= now || has_pending(other)) &&
-	       likely(!twinos_hypervisor_active());
+	return !READ_ONCE(other->idle) || other->wake_tsc <= now || has_pending(other);
 }
 
 /* In percent. The other OS can write there, too: never divide by its zero. */
@@ -104,8 +97,8 @@ void twinos_account(void *unused)
 }
 
 /*
- * The slice that is in force: while the coexisting OS boots at most a
- * millisecond, so that the leading OS notices as little as possible of it.
+ * The slice that is in force: while the coexisting OS boots at most a millisecond, so that the
+ * leading OS notices as little as possible of it.
  */
 static __always_inline u64 slice(void)
 {
@@ -117,8 +110,8 @@ static __always_inline u64 slice(void)
 }
 
 /*
- * How much longer this OS may run while the other one wants the CPU, too. One that
- * is far behind catches up slice by slice.
+ * How much longer this OS may run while the other one wants the CPU, too. One that is far behind
+ * catches up slice by slice.
  */
 static __always_inline s64 turn_left(const struct twinos_side *me,
 				     const struct twinos_side *other)
@@ -135,8 +128,8 @@ static __always_inline s64 grace(void)
 }
 
 /*
- * How long what runs may put off that the CPU is given away. Where the leading
- * OS has other CPUs they may wait for a lock that it holds; else nobody does.
+ * How long what runs may put off that the CPU is given away. Where the leading OS has other CPUs
+ * they may wait for a lock that it holds; else nobody does.
  */
 static u64 patience(void)
 {
@@ -146,9 +139,8 @@ static u64 patience(void)
 }
 
 /*
- * May the other OS's interrupts take the CPU from this one? Not once their
- * owner has had more than its share by two slices: a flood of interrupts must
- * not buy it the CPU.
+ * May the other OS's interrupts take the CPU from this one? Not once their owner has had more than
+ * its share by two slices: a flood of interrupts must not buy it the CPU.
  */
 static bool may_interrupt(const struct twinos_side *me, const struct twinos_side *other)
 {
@@ -156,8 +148,8 @@ static bool may_interrupt(const struct twinos_side *me, const struct twinos_side
 }
 
 /*
- * An OS with nothing to run wants the CPU at its next event; one that waits for
- * its turn, or has interrupts waiting, gets it when ours is over.
+ * An OS with nothing to run wants the CPU at its next event; one that waits for its turn, or has
+ * interrupts waiting, gets it when ours is over.
  */
 static void set_turn(u64 now)
 {
@@ -243,8 +235,7 @@ enum how {
 };
 
 /*
- * Give the CPU to the other OS; returns when it is back. Interrupts off. RCU need not
- * watch.
+ * Give the CPU to the other OS; returns when it is back. Interrupts off. RCU need not watch.
  */
 static void switch_os(enum how how)
 {
@@ -293,8 +284,8 @@ static void switch_os(enum how how)
 }
 
 /*
- * Time away is nobody's: not that of the task that it was taken from, which the
- * scheduler learns from this. Adds to what a hypervisor below has stolen.
+ * Time away is nobody's: not that of the task that it was taken from, which the scheduler learns
+ * from this. Adds to what a hypervisor below has stolen.
  */
 static u64 steal_clock(int cpu)
 {
@@ -303,18 +294,21 @@ static u64 steal_clock(int cpu)
 
 /* ---- who decides ---- */
 
-/* Is the CPU to be given to the other OS? */
+/*
+ * Is the CPU to be given to the other OS? Its kernel's CR4 and EFER know of no hypervisor, and in
+ * VMX operation VMXE cannot be cleared: as long as there is one in this OS, the other one waits.
+ */
 static bool other_is_due(const struct twinos_side *me, const struct twinos_side *other, u64 now)
 {
-	return other_wants_cpu(other, now) &&
+	return other_wants_cpu(other, now) && likely(!twinos_hypervisor_active()) &&
 	       (READ_ONCE(other->pending[3]) & URGENT_VECTORS || turn_left(me, other) <= 0 ||
 		(READ_ONCE(other->idle) && other->wake_tsc <= now) ||
 		(has_pending(other) && now >= grace_end && may_interrupt(me, other)));
 }
 
 /*
- * Hard interrupt context, after EOI: let the CPU be given away if the other OS is
- * due, and look again when it should have been.
+ * Hard interrupt context, after EOI: let the CPU be given away if the other OS is due, and look
+ * again when it should have been.
  */
 static void consider(u64 now)
 {
@@ -378,8 +372,8 @@ static int giver_thread(void *unused)
 /**
  * twinos_idle() - give the CPU away, or halt it if the other OS is idle, too
  *
- * Called by arch_cpu_idle() with interrupts off, and returns so. Returns false
- * if there is no other OS and the kernel should do what it always does.
+ * Called by arch_cpu_idle() with interrupts off, and returns so. Returns false if there is no other
+ * OS and the kernel should do what it always does.
  */
 bool __cpuidle twinos_idle(void)
 {
@@ -392,7 +386,7 @@ bool __cpuidle twinos_idle(void)
 	instrumentation_begin();
 	now = rdtsc();
 	charge(twinos_me(), now);
-	if (other_wants_cpu(twinos_other(), now)) {
+	if (other_wants_cpu(twinos_other(), now) && likely(!twinos_hypervisor_active())) {
 		switch_os(IDLE);
 	} else {
 		/* Both idle: wake up for whoever has the earlier event. */
@@ -410,9 +404,8 @@ bool __cpuidle twinos_idle(void)
 }
 
 /*
- * X86_PLATFORM_IPI_VECTOR: the LAPIC timer, or a word from another OS or CPU. Hard
- * interrupt context, after EOI. Also comes without a reason when it was pending at an
- * OS switch.
+ * X86_PLATFORM_IPI_VECTOR: the LAPIC timer, or a word from another OS or CPU. Hard interrupt
+ * context, after EOI. Also comes without a reason when it was pending at an OS switch.
  */
 static void timer_or_doorbell(void)
 {
@@ -431,9 +424,9 @@ static void timer_or_doorbell(void)
 /*
  * Has the other OS waited for the CPU for too long?
  *
- * True a second after the end of this one's turn, if the other one wants the CPU
- * and did not get it: a kernel that still takes its timer interrupt gives way when
- * its turn is over, however long that may be.
+ * True a second after the end of this one's turn, if the other one wants the CPU and did not get
+ * it: a kernel that still takes its timer interrupt gives way when its turn is over, however long
+ * that may be.
  */
 static bool overdue(void)
 {
@@ -459,8 +452,8 @@ static bool overdue(void)
 /**
  * twinos_overdue_twice() - has it been overdue in two NMIs, with nothing in between?
  *
- * A machine that was stopped takes an NMI before the timer interrupt that is due, which
- * then comes first. In an NMI.
+ * A machine that was stopped takes an NMI before the timer interrupt that is due, which then comes
+ * first. In an NMI.
  */
 bool twinos_overdue_twice(void)
 {
@@ -514,8 +507,8 @@ int twinos_start_giver(void)
 /**
  * twinos_first_switch() - start the coexisting OS
  *
- * Leading OS, in a kernel thread, interrupts off, everything prepared. Returns
- * when the coexisting kernel gives the CPU back for the first time.
+ * Leading OS, in a kernel thread, interrupts off, everything prepared. Returns when the coexisting
+ * kernel gives the CPU back for the first time.
  */
 void twinos_first_switch(void)
 {
@@ -527,8 +520,8 @@ void twinos_first_switch(void)
 /**
  * twinos_timeshare_end() - do not give the CPU away any more
  *
- * Leading OS, by smp_call_function_single() on the shared CPU. While this runs
- * there the other OS does not, nor will it afterwards.
+ * Leading OS, by smp_call_function_single() on the shared CPU. While this runs there the other OS
+ * does not, nor will it afterwards.
  */
 void twinos_timeshare_end(void *unused)
 {
@@ -538,8 +531,8 @@ void twinos_timeshare_end(void *unused)
 /**
  * twinos_timeshare_resume() - a parked OS shares this CPU again
  *
- * On the shared CPU, interrupts off; in the leading OS before the other one
- * runs, in the coexisting OS when it finds itself there. Accounts start anew.
+ * On the shared CPU, interrupts off; in the leading OS before the other one runs, in the coexisting
+ * OS when it finds itself there. Accounts start anew.
  */
 void twinos_timeshare_resume(void *unused)
 {
@@ -598,10 +591,10 @@ static int vector_in_service(void)
 /**
  * twinos_yield_early() - let the leading OS run while this kernel boots
  *
- * In an NMI, as long as no interrupt takes the CPU from this coexisting kernel: it has
- * no timer yet, or has had interrupts off since long before its turn ended. Not from an
- * OS switch that is under way, nor with a lock that the leading OS may want, nor before
- * an EOI. Returns false if that was not wanted or possible.
+ * In an NMI, as long as no interrupt takes the CPU from this coexisting kernel: it has no timer
+ * yet, or has had interrupts off since long before its turn ended. Not from an OS switch that is
+ * under way, nor with a lock that the leading OS may want, nor before an EOI. Returns false if that
+ * was not wanted or possible.
  */
 bool twinos_yield_early(void)
 {
@@ -618,8 +611,8 @@ bool twinos_yield_early(void)
 /**
  * twinos_timeshare_early() - the coexisting OS begins to keep the accounts
  *
- * Called once by the coexisting kernel, as early as it can answer NMIs: the leading
- * OS has control again, and lets them come. Interrupts off.
+ * Called once by the coexisting kernel, as early as it can answer NMIs: the leading OS has control
+ * again, and lets them come. Interrupts off.
  */
 void __init twinos_timeshare_early(void)
 {
@@ -637,10 +630,10 @@ static bool level_triggered(unsigned int vector)
 }
 
 /*
- * Flow handler of the vectors that belong to the other OS. A level-triggered one,
- * which only the leading OS has, would come again at once after the EOI, as long
- * as its device has not been served: so it stays in service, which holds back
- * other interrupts of the leading OS only, until that one is back and ends it.
+ * Flow handler of the vectors that belong to the other OS. A level-triggered one, which only the
+ * leading OS has, would come again at once after the EOI, as long as its device has not been
+ * served: so it stays in service, which holds back other interrupts of the leading OS only, until
+ * that one is back and ends it.
  */
 static void foreign_interrupt(struct irq_desc *desc)
 {
@@ -668,8 +661,8 @@ static void foreign_interrupt(struct irq_desc *desc)
  * twinos_reserve_vectors() - keep the other OS's device vectors free
  * @matrix: the vector allocator, before it is online
  *
- * Boot time, once per kernel. What is not allocated here raises no interrupt
- * of this OS, so every one that comes is known to be foreign.
+ * Boot time, once per kernel. What is not allocated here raises no interrupt of this OS, so every
+ * one that comes is known to be foreign.
  */
 void __init twinos_reserve_vectors(struct irq_matrix *matrix)
 {

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The few instructions that belong to neither kernel. The leading kernel
- * copies them into the shared area, which both kernels map in the slot of the
- * coexisting OS; so the instruction after the load of CR3 is the same
- * instruction at the same address in the other kernel's address space.
+ * The few instructions that belong to neither kernel. The leading kernel copies them into the
+ * shared area, which both kernels map in the slot of the coexisting OS; so the instruction after
+ * the load of CR3 is the same instruction at the same address in the other kernel's address space.
  *
- * From before that load until the kernel that is resumed has loaded its own,
- * the descriptor tables are those at the end of this file: neither kernel's
- * exception handlers would find their stack and their data. Interrupts are
- * off; an NMI or a machine check is noted in the shared page, and raised again
- * by the kernel that is resumed (twinos_switch_cpu_state()).
+ * From before that load until the kernel that is resumed has loaded its own, the descriptor tables
+ * are those at the end of this file: neither kernel's exception handlers would find their stack and
+ * their data. Interrupts are off; an NMI or a machine check is noted in the shared page, and raised
+ * again by the kernel that is resumed (twinos_switch_cpu_state()).
  *
- * The code is position-independent and never runs where it is linked, hence
- * the section.
+ * The code is position-independent and never runs where it is linked, hence the section.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
@@ -68,8 +65,8 @@ SYM_DATA_START(twinos_transit_start)
 	SAVE_TRANSIT
 
 	/*
-	 * The IDT first: with a GDT as small as this one, the handlers of the
-	 * kernel would not find out which CPU they are on.
+	 * The IDT first: with a GDT as small as this one, the handlers of the kernel would not find
+	 * out which CPU they are on.
 	 */
 .Lenter:
 	lidt	twinos_transit_idtr(%rip)
@@ -79,10 +76,9 @@ SYM_DATA_START(twinos_transit_start)
 	jne	.Lhalt
 
 	/*
-	 * Enter the address space of %rsi. Clearing CR4.PGE drops every TLB
-	 * entry, global ones and those of all PCIDs included (Intel SDM 3A,
-	 * 4.10.4.1); both kernels use the same virtual addresses. CR4.PCIDE
-	 * may only be set while the PCID in CR3 is zero (3A, 4.10.1).
+	 * Enter the address space of %rsi. Clearing CR4.PGE drops every TLB entry, global ones and
+	 * those of all PCIDs included (Intel SDM 3A, 4.10.4.1); both kernels use the same virtual
+	 * addresses. CR4.PCIDE may only be set while the PCID in CR3 is zero (3A, 4.10.1).
 	 */
 	movq	TRANSIT_cr4(%rsi), %rdx
 	movq	TRANSIT_cr3(%rsi), %rax
@@ -134,9 +130,9 @@ SYM_DATA_START(twinos_transit_mce)
 	endbr64
 	orl	$TWINOS_NOTED_MCE, SHARED(SHARED_noted)
 	/*
-	 * Go on without an IRET, which would let the next NMI in too early: the
-	 * address to return to is put below the interrupted stack pointer, where
-	 * the frame begins (with SS, which is not needed, or padding).
+	 * Go on without an IRET, which would let the next NMI in too early: the address to return
+	 * to is put below the interrupted stack pointer, where the frame begins (with SS, which is
+	 * not needed, or padding).
 	 */
 .Lgo_on:
 	pushq	%rax
@@ -178,8 +174,8 @@ SYM_DATA_START(twinos_abandon_start)
  *
  * In:	as twinos_abandon
  *
- * Tells the leading OS, and waits for its INIT. Stays in this page, which is
- * nobody's but the two kernels'; the local APIC need not be enabled.
+ * Tells the leading OS, and waits for its INIT. Stays in this page, which is nobody's but the two
+ * kernels'; the local APIC need not be enabled.
  */
 	.balign 16
 SYM_DATA_START(twinos_leave_start)
@@ -247,9 +243,8 @@ SYM_DATA_START(twinos_enter_start)
 /*
  * twinos_start - first instruction under the launch page table
  *
- * "Returned" to by twinos_transit with the registers that the leading kernel
- * put on the launch stack: %rbp struct twinos_shared, virtual; %rbx entry of
- * the purgatory, physical.
+ * "Returned" to by twinos_transit with the registers that the leading kernel put on the launch
+ * stack: %rbp struct twinos_shared, virtual; %rbx entry of the purgatory, physical.
  */
 	.balign 16
 SYM_DATA_START(twinos_start_start)
@@ -258,9 +253,9 @@ SYM_DATA_START(twinos_start_start)
 	jmp	*%rbx
 
 /*
- * The descriptor tables. The selectors are those of every x86-64 Linux, and the
- * descriptors are marked as accessed, so that the CPU writes nothing here.
- * twinos_write_transit() fills in what depends on the address.
+ * The descriptor tables. The selectors are those of every x86-64 Linux, and the descriptors are
+ * marked as accessed, so that the CPU writes nothing here. twinos_write_transit() fills in what
+ * depends on the address.
  */
 	.balign 16
 SYM_DATA_START(twinos_transit_gdt)
@@ -285,8 +280,7 @@ SYM_DATA(twinos_transit_end, .byte 0xcc)
 /*
  * void twinos_refill_rsb(void) - forget the return addresses of the other OS
  *
- * What __switch_to_asm does between two processes. Of the kernel itself; may use
- * per-CPU data.
+ * What __switch_to_asm does between two processes. Of the kernel itself; may use per-CPU data.
  */
 	.section .noinstr.text, "ax"
 SYM_FUNC_START(twinos_refill_rsb)

@@ -51,14 +51,23 @@ static inline struct twinos_shared *twinos_shared(void)
 	return twinos_va(TWINOS_SHARED_OFFSET);
 }
 
+/* The address is computed once, not anew at each use. */
+static inline struct twinos_side *twinos_side(int role)
+{
+	struct twinos_side *side = &twinos_shared()->side[role];
+
+	OPTIMIZER_HIDE_VAR(side);
+	return side;
+}
+
 static inline struct twinos_side *twinos_me(void)
 {
-	return &twinos_shared()->side[twinos_role];
+	return twinos_side(twinos_role);
 }
 
 static inline struct twinos_side *twinos_other(void)
 {
-	return &twinos_shared()->side[!twinos_role];
+	return twinos_side(!twinos_role);
 }
 
 /* Does this coexisting OS have its CPUs for itself? */

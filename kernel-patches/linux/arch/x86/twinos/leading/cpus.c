@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dedicated mode, in the leading OS: CPUs are handed over by CPU hotplug and
- * taken back in the same way. The CPU that a coexisting OS boots on goes
- * offline here and, instead of waiting in this kernel, enters the purgatory;
- * the others wait in this kernel until the coexisting one starts them by INIT
- * and SIPI. Bringing a CPU online again begins with an INIT, which works
- * whatever it was doing.
+ * Dedicated mode, in the leading OS: CPUs are handed over by CPU hotplug and taken back in the same
+ * way. The CPU that a coexisting OS boots on goes offline here and, instead of waiting in this
+ * kernel, enters the purgatory; the others wait in this kernel until the coexisting one starts them
+ * by INIT and SIPI. Bringing a CPU online again begins with an INIT, which works whatever it was
+ * doing.
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
+#include <linux/iopoll.h>
 #include <linux/device.h>
 #include <asm/desc.h>
 #include <asm/io_apic.h>
@@ -22,9 +22,8 @@
 static struct cpumask lent;
 
 /*
- * Continue on this CPU, which is dead in this OS, in a coexisting one: at its
- * purgatory, or where it was parked. Inline, so that objtool sees that it does
- * not return.
+ * Continue on this CPU, which is dead in this OS, in a coexisting one: at its purgatory, or where
+ * it was parked. Inline, so that objtool sees that it does not return.
  */
 static __always_inline void __noreturn continue_in(struct twinos_shared *shared)
 {
@@ -73,9 +72,9 @@ static bool interrupts_pending(void)
 }
 
 /*
- * What is still pending in the local APIC, most often a last timer interrupt,
- * would be found by the other kernel and meant nothing to it. There is no way
- * to clear it but to take it, and only an enabled APIC lets that happen.
+ * What is still pending in the local APIC, most often a last timer interrupt, would be found by the
+ * other kernel and meant nothing to it. There is no way to clear it but to take it, and only an
+ * enabled APIC lets that happen.
  */
 static void drop_pending_interrupts(void)
 {
@@ -95,32 +94,57 @@ static void drop_pending_interrupts(void)
 
 /*
  * An interrupt can be on its way to a CPU that goes offline when it is moved to another.
- * fixup_irqs() waits a millisecond for those, and all CPUs stand still meanwhile. Those of a
- * CPU that is lent are all raised once more where they belong now, instead.
+ * fixup_irqs() waits a millisecond for those, and all CPUs stand still meanwhile. A CPU that is
+ * lent does so when it is dead and the others go on again. What it finds then is raised once more,
+ * where it belongs now, by the CPU that lends it.
  */
-static unsigned int moved_irqs[NR_VECTORS];	/* Linux's numbers; 0: none */
+static unsigned int moved_irqs[NR_VECTORS];	/* Linux's numbers, by vector; 0: none */
+static bool late_known;				/* they are those that came late */
 
+/* As native_cpu_disable(), but the APIC of a lent CPU still takes interrupts. */
 static int cpu_disable(void)
 {
+	int err = lapic_can_unplug_cpu();
 	unsigned int vector;
 
-	if (cpumask_test_cpu(smp_processor_id(), &lent)) {
-		for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++) {
-			struct irq_desc *desc = __this_cpu_read(vector_irq[vector]);
+	if (!cpumask_test_cpu(smp_processor_id(), &lent))
+		return native_cpu_disable();
+	if (err)
+		return err;
+	for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++) {
+		struct irq_desc *desc = __this_cpu_read(vector_irq[vector]);
 
-			moved_irqs[vector] = IS_ERR_OR_NULL(desc) ? 0 : irq_desc_get_irq(desc);
-		}
-		/* This CPU's mdelay() takes no time until it is back. */
-		this_cpu_write(cpu_info.loops_per_jiffy, 1);
+		moved_irqs[vector] = IS_ERR_OR_NULL(desc) ? 0 : irq_desc_get_irq(desc);
 	}
-	return native_cpu_disable();
+	this_cpu_write(cpu_info.loops_per_jiffy, 1);	/* so its mdelay() takes no time */
+	cpu_disable_common();
+	this_cpu_write(cpu_info.loops_per_jiffy, loops_per_jiffy);
+	return 0;
 }
 
-static void raise_moved_interrupts(void)
+static void note_late_interrupts(void)
 {
 	unsigned int vector;
 
-	fsleep(1000);	/* What was on its way has arrived at a dead CPU. */
+	mdelay(1);
+	for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++)
+		if (!is_vector_pending(vector) ||
+		    __this_cpu_read(vector_irq[vector]) == VECTOR_RETRIGGERED)
+			moved_irqs[vector] = 0;
+	apic_soft_disable();
+	smp_store_release(&late_known, true);	/* and with it moved_irqs */
+}
+
+static void raise_late_interrupts(unsigned int cpu)
+{
+	unsigned int vector;
+	bool known;
+
+	if (read_poll_timeout(smp_load_acquire, known, known, 100, 10 * USEC_PER_SEC, false,
+			      &late_known)) {
+		pr_err("CPU %u does not tell which interrupts it had left\n", cpu);
+		return;
+	}
 	irq_lock_sparse();
 	for (vector = FIRST_EXTERNAL_VECTOR; vector < NR_VECTORS; vector++) {
 		struct irq_desc *desc = moved_irqs[vector] ? irq_to_desc(moved_irqs[vector]) : NULL;
@@ -130,8 +154,7 @@ static void raise_moved_interrupts(void)
 			continue;
 		guard(raw_spinlock_irq)(&desc->lock);
 		data = irq_desc_get_irq_data(desc);
-		if (desc->action && irqd_is_activated(data) && !irqd_irq_masked(data) &&
-		    data->chip->irq_retrigger)
+		if (desc->action && irqd_is_activated(data) && data->chip->irq_retrigger)
 			data->chip->irq_retrigger(data);
 	}
 	irq_unlock_sparse();
@@ -148,6 +171,7 @@ static void play_dead_or_enter(void)
 	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
 		__update_spec_ctrl(0);	/* as native_play_dead() */
 	play_dead_common();
+	note_late_interrupts();
 	while (!os)	/* until the coexisting OS starts it by an INIT */
 		native_halt();
 	drop_pending_interrupts();
@@ -158,8 +182,8 @@ static void play_dead_or_enter(void)
 
 #ifdef CONFIG_CRASH_DUMP
 /*
- * This OS has crashed, and its crash kernel is about to start: it gets a machine in
- * which nobody else runs or holds a lock.
+ * This OS has crashed, and its crash kernel is about to start: it gets a machine in which nobody
+ * else runs or holds a lock.
  */
 static void crash_shutdown(struct pt_regs *regs)
 {
@@ -198,8 +222,8 @@ static bool has_cpu(const struct twinos_share *share, u32 cpu)
  * @os: whose share it is to be
  * @share: consistent in itself
  *
- * Process context, twinos_mutex held. Returns 0, or ENODEV after saying in the
- * kernel log which CPU cannot.
+ * Process context, twinos_mutex held. Returns 0, or ENODEV after saying in the kernel log which CPU
+ * cannot.
  */
 int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *share)
 {
@@ -228,8 +252,8 @@ int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *sha
 }
 
 /*
- * A lent CPU is one that has not been booted for this OS: so no interrupt is
- * broadcast to all CPUs of the machine any more, see apic_smt_update().
+ * A lent CPU is one that has not been booted for this OS: so no interrupt is broadcast to all CPUs
+ * of the machine any more, see apic_smt_update().
  */
 static void set_lent(unsigned int cpu, bool is_lent)
 {
@@ -239,8 +263,8 @@ static void set_lent(unsigned int cpu, bool is_lent)
 }
 
 /*
- * A CPU that is away is not present: nobody brings it online by mistake, and SMT is
- * switched on for all others. Nor is it offline at a user's wish.
+ * A CPU that is away is not present: nobody brings it online by mistake, and SMT is switched on for
+ * all others. Nor is it offline at a user's wish.
  */
 static void set_away(unsigned int cpu, bool away)
 {
@@ -252,14 +276,15 @@ static void set_away(unsigned int cpu, bool away)
  * twinos_lend_cpu() - take a CPU offline and let it continue in @os
  * @os: NULL: it waits until its new owner starts it by an INIT
  *
- * Process context, twinos_mutex held, everything prepared. Returns 0, or
- * ECANCELED after saying why in the kernel log.
+ * Process context, twinos_mutex held, everything prepared. Returns 0, or ECANCELED after saying why
+ * in the kernel log.
  */
 int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu)
 {
 	int err = -ENODEV;
 
 	per_cpu(enters, cpu) = os;
+	late_known = false;
 	/* A user must not take it offline in between, and it go to the other OS with that. */
 	lock_device_hotplug();
 	if (cpu_online(cpu)) {
@@ -278,7 +303,7 @@ int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu)
 		pr_err("CPU %u cannot be taken offline (%d)\n", cpu, err);
 		return -ECANCELED;
 	}
-	raise_moved_interrupts();
+	raise_late_interrupts(cpu);
 	per_cpu(enters, cpu) = NULL;
 	return 0;
 }
@@ -286,9 +311,8 @@ int twinos_lend_cpu(struct twinos_os *os, unsigned int cpu)
 /**
  * twinos_reclaim_cpu() - bring a CPU online that has been lent
  *
- * Its TSC was compared with the others when it was online for the first time,
- * and nobody has written it since; another comparison would keep two CPUs for
- * milliseconds with interrupts off.
+ * Its TSC was compared with the others when it was online for the first time, and nobody has
+ * written it since; another comparison would keep two CPUs for milliseconds with interrupts off.
  */
 void twinos_reclaim_cpu(unsigned int cpu)
 {
@@ -297,7 +321,6 @@ void twinos_reclaim_cpu(unsigned int cpu)
 	if (!cpumask_test_and_clear_cpu(cpu, &lent))
 		return;
 	set_away(cpu, false);
-	cpu_data(cpu).loops_per_jiffy = loops_per_jiffy;
 	tsc_clocksource_reliable = 1;
 	err = add_cpu(cpu);
 	tsc_clocksource_reliable = reliable;

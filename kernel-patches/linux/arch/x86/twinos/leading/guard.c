@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The launch guard: NMIs on the shared CPU, by which a coexisting OS gives it back
- * (coexisting/guarded.c). One a second, for an OS that hangs with interrupts off; and
- * one each quarter of a millisecond while an OS boots, as long as it has no interrupts.
- * They come from a timer that the leading OS does not use itself, HPET channel 0 or
- * the PIT, through its IO-APIC pin; or else from another CPU of the leading OS. The
- * guard waits for the first one, so that it is known to tick.
+ * (coexisting/guarded.c). One a second, for an OS that hangs with interrupts off; and one each
+ * quarter of a millisecond while an OS boots, as long as it has no interrupts. They come from a
+ * timer that the leading OS does not use itself, HPET channel 0 or the PIT, through its IO-APIC
+ * pin; or else from another CPU of the leading OS. The guard waits for the first one, so that it is
+ * known to tick.
  *
- * Out of reach, because no handler of ours is there yet: a kernel that hangs
- * before setup_arch() has read its share, and a triple fault, which resets
- * the machine.
+ * Out of reach, because no handler of ours is there yet: a kernel that hangs before setup_arch()
+ * has read its share, and a triple fault, which resets the machine.
  */
 #include <linux/clockchips.h>
 #include <linux/cpu.h>
@@ -226,9 +225,8 @@ static bool ticking(void)
 /**
  * twinos_guard_arm() - leading OS: prepare to guard a launch
  *
- * Process context, on the shared CPU. Says so where nothing is there to do it. A
- * kernel that has just been entered has no handler for an NMI, so none comes before
- * twinos_guard_start().
+ * Process context, on the shared CPU. Says so where nothing is there to do it. A kernel that has
+ * just been entered has no handler for an NMI, so none comes before twinos_guard_start().
  */
 void twinos_guard_arm(void)
 {

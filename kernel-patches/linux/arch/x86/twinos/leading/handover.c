@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a coexisting OS finds when it begins: the shared area of its window, with
- * its first page table, stack and registers, the transit code, and all that it is
- * told about the machine.
+ * What a coexisting OS finds when it begins: the shared area of its window, with its first page
+ * table, stack and registers, the transit code, and all that it is told about the machine.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -28,8 +27,8 @@ static void *new_table(void *tables)
 }
 
 /*
- * The address space in which the coexisting OS begins: its window mapped to itself, and
- * this kernel's mapping of its slot. Freed with os->launch_tables.
+ * The address space in which the coexisting OS begins: its window mapped to itself, and this
+ * kernel's mapping of its slot. Freed with os->launch_tables.
  */
 static int make_launch_table(struct twinos_os *os, u64 *cr3)
 {

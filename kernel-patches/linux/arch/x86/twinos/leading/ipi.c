@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IPIs of the leading OS: to its own CPU while that is shared, where the other
- * kernel may take them, and to CPUs that are other OSes'.
+ * IPIs of the leading OS: to its own CPU while that is shared, where the other kernel may take
+ * them, and to CPUs that are other OSes'.
  */
 #include <linux/rcupdate.h>
 
@@ -17,8 +17,8 @@ void twinos_ring(u32 apic_id)
 /**
  * twinos_init_cpu() - stop a CPU by an INIT
  *
- * It leaves a CPU waiting for a SIPI, in no kernel's memory, whatever it was
- * doing. x2APIC does not tell when it has arrived; it takes less than this.
+ * It leaves a CPU waiting for a SIPI, in no kernel's memory, whatever it was doing. x2APIC does not
+ * tell when it has arrived; it takes less than this.
  */
 void twinos_init_cpu(unsigned int cpu)
 {
@@ -31,9 +31,9 @@ void twinos_init_cpu(unsigned int cpu)
 }
 
 /*
- * An IPI to the shared CPU is noted like any interrupt of this OS that meets the
- * other one, and a doorbell sent in its place: both kernels' vectors have the same
- * numbers, and the other one could not tell whose it is.
+ * An IPI to the shared CPU is noted like any interrupt of this OS that meets the other one, and a
+ * doorbell sent in its place: both kernels' vectors have the same numbers, and the other one could
+ * not tell whose it is.
  */
 static bool noting;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The launch of a coexisting OS by the leading one. Nothing is shut down for it: no
- * device, no process, no timer notices more than that the CPU was away for a moment.
+ * The launch of a coexisting OS by the leading one. Nothing is shut down for it: no device, no
+ * process, no timer notices more than that the CPU was away for a moment.
  */
 #include <linux/cpuidle.h>
 #include <linux/mm.h>
@@ -13,9 +13,9 @@
 struct twinos_os *twinos_timeshared;
 
 /*
- * Every idle moment of a shared CPU is to be given away, so its idle loop must end
- * in twinos_idle(). A CPU without a cpuidle device does, and nobody who pauses
- * and resumes cpuidle, or enables a device again, gives it one.
+ * Every idle moment of a shared CPU is to be given away, so its idle loop must end in
+ * twinos_idle(). A CPU without a cpuidle device does, and nobody who pauses and resumes cpuidle, or
+ * enables a device again, gives it one.
  */
 static void gate_cpuidle(bool closed)
 {
@@ -34,9 +34,8 @@ static void gate_cpuidle(bool closed)
 /**
  * twinos_prepare_sharing() - make this CPU one that @os can share
  *
- * On the shared CPU, process context, twinos_mutex held, the shared page
- * mapped. Returns 0, ENODEV if the timer cannot be shared, EOPNOTSUPP if the
- * CPU's state cannot, ENOMEM.
+ * On the shared CPU, process context, twinos_mutex held, the shared page mapped. Returns 0, ENODEV
+ * if the timer cannot be shared, EOPNOTSUPP if the CPU's state cannot, ENOMEM.
  */
 int twinos_prepare_sharing(struct twinos_os *os)
 {
@@ -67,8 +66,8 @@ void twinos_finish_sharing(void)
 }
 
 /*
- * Intel's CPUs tell a machine check to all others, unless it is a local one. A
- * kernel that finds no error of its own then takes that for a fatal one.
+ * Intel's CPUs tell a machine check to all others, unless it is a local one. A kernel that finds no
+ * error of its own then takes that for a fatal one.
  */
 static void warn_about_machine_checks(void)
 {
@@ -131,10 +130,9 @@ static int launch_dedicated(struct twinos_os *os)
  * @os: loaded, not running
  * @now: TSC when it was asked for
  *
- * Process context, twinos_mutex held. Returns 0 when the coexisting OS boots, and on
- * a shared CPU this one has control again; or an errno with everything as it was:
- * EBUSY if another OS shares the CPU, ENODEV, ECANCELED if a CPU cannot be taken
- * offline, EOPNOTSUPP, ENOMEM.
+ * Process context, twinos_mutex held. Returns 0 when the coexisting OS boots, and on a shared CPU
+ * this one has control again; or an errno with everything as it was: EBUSY if another OS shares the
+ * CPU, ENODEV, ECANCELED if a CPU cannot be taken offline, EOPNOTSUPP, ENOMEM.
  */
 int twinos_launch(struct twinos_os *os, u64 now)
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Moving a running coexisting OS to another CPU: from the shared one to one of
- * its own, and back. The OS leaves its CPU as at an OS switch, with its state
- * saved in its own memory, and goes on where the leading OS lets it. The pins of its
- * share, which the leading OS routes, follow it.
+ * Moving a running coexisting OS to another CPU: from the shared one to one of its own, and back.
+ * The OS leaves its CPU as at an OS switch, with its state saved in its own memory, and goes on
+ * where the leading OS lets it. The pins of its share, which the leading OS routes, follow it.
  */
 #include <linux/cpu.h>
 #include <linux/ktime.h>
@@ -62,8 +61,8 @@ static int to_own_cpu(struct twinos_os *os, unsigned int cpu)
 }
 
 /*
- * Let it leave its own CPU. Returns 0, ETIMEDOUT if it does not hear, ESRCH if it
- * has ended, EIO if it hung on the way.
+ * Let it leave its own CPU. Returns 0, ETIMEDOUT if it does not hear, ESRCH if it has ended, EIO if
+ * it hung on the way.
  */
 static int park_os(struct twinos_os *os)
 {
@@ -136,12 +135,11 @@ static int to_shared_cpu(struct twinos_os *os)
  * @os: with one CPU
  * @cpu: of this OS, online; 0 to share that one
  *
- * Process context, twinos_mutex held. Returns 0 when it is there, or an errno
- * with everything as it was: ESRCH, EBUSY if another OS shares the CPU,
- * EOPNOTSUPP if it has several CPUs, ENODEV, ECANCELED if the CPU cannot be
- * taken offline, ETIMEDOUT if the OS does not answer. EIO if it hung on the way
- * and has ended. It goes from one CPU of its own to another by way of the shared
- * one, and stays there if it can neither go on nor back.
+ * Process context, twinos_mutex held. Returns 0 when it is there, or an errno with everything as it
+ * was: ESRCH, EBUSY if another OS shares the CPU, EOPNOTSUPP if it has several CPUs, ENODEV,
+ * ECANCELED if the CPU cannot be taken offline, ETIMEDOUT if the OS does not answer. EIO if it hung
+ * on the way and has ended. It goes from one CPU of its own to another by way of the shared one,
+ * and stays there if it can neither go on nor back.
  */
 int twinos_move(struct twinos_os *os, unsigned int cpu)
 {
