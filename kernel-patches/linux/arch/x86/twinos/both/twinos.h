@@ -9,13 +9,23 @@
 
 #include <linux/compiler.h>
 #include <linux/init.h>
+#include <linux/irqflags.h>
+#include <linux/kernel.h>
+#include <linux/sizes.h>
+#include <linux/smp.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #include <twinos/abi.h>
+#include <asm/apic.h>
 #include <asm/debugreg.h>
-#include <asm/irqflags.h>
+#include <asm/hw_irq.h>
+#include <asm/irq_vectors.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
+#include <asm/processor.h>
+#include <asm/smp.h>
 #include <asm/tlbflush.h>
+#include <asm/tsc.h>
 
 #undef pr_fmt
 #define pr_fmt(fmt) "twinos: " fmt

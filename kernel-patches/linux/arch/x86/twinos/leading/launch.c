@@ -171,7 +171,7 @@ int twinos_launch(struct twinos_os *os, u64 now)
 	twinos_route_pins(os, os->shared->apic_ids[0]);
 	err = shared ? work_on_cpu(TWINOS_SHARED_CPU, launch_here, os) : launch_dedicated(os);
 	if (err)
-		twinos_mask_pins(os);
+		twinos_route_pins(os, BAD_APICID);
 	twinos_notify(os);
 	return err;
 }
