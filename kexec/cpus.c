@@ -59,30 +59,6 @@ bool has_word(const char *text, const char *word)
 	return false;
 }
 
-static bool has_dedicated_mode(const struct roots *roots)
-{
-	char directory[300], text[256];
-
-	snprintf(directory, sizeof(directory), "%s/kernel/twinos", roots->sys);
-	return !read_text(directory, "modes", text, sizeof(text)) && has_word(text, "dedicated");
-}
-
-/* A kernel without dedicated mode shares its CPU only if it is the only one. */
-static int check_only_cpu(const struct roots *roots)
-{
-	struct cpu_set online;
-	int err = read_cpus(roots, "online", &online);
-
-	/* A kernel without SMP has no such file. */
-	if (err == -ENOENT || (!err && online.nr == 1))
-		return 0;
-	if (err)
-		return err;
-	return refuse(ENODEV,
-		      "CPUs %s are online, and time-shared mode works with one; take the others offline or boot with maxcpus=1 (the running kernel has no dedicated mode, --twinos-cpus)",
-		      online.text);
-}
-
 /* Has the kernel no means to take this CPU offline? */
 static bool is_fixed(const struct roots *roots, uint32_t cpu)
 {
@@ -107,11 +83,6 @@ int check_cpus(const struct roots *roots, const uint32_t *cpus, uint32_t nr,
 	uint32_t i;
 	int err;
 
-	if (!has_dedicated_mode(roots))
-		return !nr ? check_only_cpu(roots) :
-			refuse(EOPNOTSUPP,
-			       "the running kernel has no dedicated mode; leave --twinos-cpus (or cpus in %s) out and boot with one CPU (maxcpus=1)",
-			       roots->conf);
 	if (!nr)
 		return 0;
 	err = read_cpus(roots, "present", &present);

@@ -21,7 +21,6 @@ static int setup(void **state)
 	(void)state;
 	tree__create(&t);
 	tree__machine(&t, "q35-twinos");
-	tree__file(&t, "sys/kernel/twinos/modes", "time-shared dedicated\n");
 	tree__file(&t, "sys/devices/system/cpu/present", "0-7\n");
 	tree__file(&t, "sys/devices/system/cpu/online", "0-7\n");
 	return 0;
@@ -207,9 +206,6 @@ static void moves(void **state)
 	tree__os(&t, 2, "running", "dedicated", "cpu 2\ncpu 3\n");
 	assert_refused(move(2, 0), "coexisting OS 2 has 2 CPUs; only one with a single CPU can be moved");
 	assert_refused(move(1, 4), "coexisting OS 1 is not running but stopped");
-	tree__file(&t, "sys/kernel/twinos/modes", "time-shared\n");
-	tree__os(&t, 2, "running", "time-shared", "");
-	assert_refused(move(2, 4), "no dedicated mode");
 }
 
 static void states(void **state)

@@ -222,36 +222,9 @@ static void refusals(void **state)
 	release(&loaded);
 }
 
-/* A kernel of the time before dedicated mode. */
-static void no_dedicated_mode(void **state)
-{
-	(void)state;
-	tree__file(&t, "sys/devices/system/cpu/online", "0\n");
-	assert_int_equal(prepare(), 0);
-	release(&loaded);
-	tree__file(&t, "sys/devices/system/cpu/online", "0-1\n");
-	expect("CPUs 0-1 are online, and time-shared mode works with one; take the others offline or boot with maxcpus=1 (the running kernel has no dedicated mode, --twinos-cpus)");
-	tree__file(&t, "sys/devices/system/cpu/online", "0,2\n");
-	expect("--twinos-cpus");
-	tree__file(&t, "sys/devices/system/cpu/online", "rubbish\n");
-	expect("does not tell which CPUs there are: rubbish");
-	request.share.has_cpus = true;
-	request.share.nr_cpus = 1;
-	request.share.cpus[0] = 1;
-	expect("no dedicated mode; leave --twinos-cpus (or cpus in ");
-	tree__file(&t, "sys/kernel/twinos/modes", "time-shared undedicated dedicated2\n");
-	expect("no dedicated mode");
-	/* A kernel that does not tell has none. */
-	tree__remove(&t);
-	tree__create(&t);
-	assert_refused(check_cpus(&t.roots, request.share.cpus, 1, &(struct os_list){ 0 }, 1),
-		       "no dedicated mode");
-}
-
 static void dedicated(void **state)
 {
 	(void)state;
-	tree__file(&t, "sys/kernel/twinos/modes", "time-shared dedicated\n");
 	tree__file(&t, "sys/devices/system/cpu/present", "0-3\n");
 	tree__file(&t, "sys/devices/system/cpu/online", "0-3\n");
 	/* CPU 0 is shared, however many there are. */
@@ -515,7 +488,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(direct), TEST(defaults_of_the_machine), TEST(through_the_decompressor),
-		TEST(refusals), TEST(no_dedicated_mode), TEST(dedicated),
+		TEST(refusals), TEST(dedicated),
 		TEST(numbers), TEST(command_line), TEST(span), TEST(five_levels), TEST(no5lvl),
 		TEST(little_memory), TEST(leading), TEST(wrong_purgatory),
 	};

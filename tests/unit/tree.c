@@ -157,7 +157,6 @@ void tree__machine(struct tree *t, const char *name)
 	copy(t, "sys/kernel/twinos/windows", name, "windows");
 	tree__file(t, "sys/kernel/twinos/role", "leading\n");
 	tree__file(t, "sys/kernel/twinos/abi", "%d\n", TWINOS_ABI_VERSION);
-	tree__file(t, "sys/kernel/twinos/modes", "time-shared\n");
 	tree__os(t, 1, "empty", "time-shared", "");
 	tree__file(t, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu pdpe1gb lm\n");
 	tree__file(t, "proc/meminfo", "MemTotal: 4000000 kB\nMemAvailable: 3000000 kB\n");

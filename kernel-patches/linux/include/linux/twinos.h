@@ -14,20 +14,20 @@ struct kexec_segment;
 void twinos_parse_setup_data(unsigned int type, unsigned long long pa_data, unsigned int len);
 void twinos_reserve_vectors(struct irq_matrix *matrix);
 _Bool twinos_idle(void);
-_Bool twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
-			struct kexec_segment __user *segments, unsigned long flags,
-			unsigned long *result);
+#define KEXEC_TWINOS		0x00008000	/* as in twinos/abi.h */
+int twinos_load(unsigned long entry, unsigned long nr_segments, struct kexec_segment *segments,
+		unsigned long flags);
 int twinos_reboot(unsigned int cmd, unsigned long arg);
 #else
 static inline void twinos_parse_setup_data(unsigned int type, unsigned long long pa_data,
 					   unsigned int len) { }
 static inline void twinos_reserve_vectors(struct irq_matrix *matrix) { }
 static inline _Bool twinos_idle(void) { return 0; }
-static inline _Bool twinos_kexec_load(unsigned long entry, unsigned long nr_segments,
-				      struct kexec_segment __user *segments,
-				      unsigned long flags, unsigned long *result)
+#define KEXEC_TWINOS		0
+static inline int twinos_load(unsigned long entry, unsigned long nr_segments,
+			      struct kexec_segment *segments, unsigned long flags)
 {
-	return 0;
+	return -22;	/* EINVAL */
 }
 
 static inline int twinos_reboot(unsigned int cmd, unsigned long arg)

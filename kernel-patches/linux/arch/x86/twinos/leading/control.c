@@ -5,9 +5,7 @@
  */
 #include <linux/capability.h>
 #include <linux/fs.h>
-#include <linux/kernel.h>
 #include <linux/miscdevice.h>
-#include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/security.h>
 #include <linux/uaccess.h>
@@ -42,31 +40,13 @@ static __poll_t control_poll(struct file *file, poll_table *wait)
 	return EPOLLIN | EPOLLPRI;
 }
 
-static int control(unsigned int command, const struct twinos_control *c)
-{
-	struct twinos_os *os = twinos_find(c->id);
-
-	if (command == TWINOS_UNLOAD)
-		return twinos_unload(os);
-	if (!os || !os->running || twinos_get_state(os) > TWINOS_RUNNING)
-		return -ESRCH;
-	switch (command) {
-	case TWINOS_STOP:
-		return twinos_stop(os);
-	case TWINOS_KILL:
-		return twinos_kill(os);
-	default:
-		return twinos_move(os, c->cpu);
-	}
-}
-
 static long control_ioctl(struct file *file, unsigned int command, unsigned long arg)
 {
 	struct twinos_control c;
+	struct twinos_os *os;
 	int err;
 
-	if (command != TWINOS_STOP && command != TWINOS_KILL && command != TWINOS_MOVE &&
-	    command != TWINOS_UNLOAD)
+	if (command < TWINOS_STOP || command > TWINOS_UNLOAD)	/* in a row */
 		return -ENOTTY;
 	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
@@ -77,11 +57,23 @@ static long control_ioctl(struct file *file, unsigned int command, unsigned long
 		return -EFAULT;
 	if (c.reserved || (c.cpu && command != TWINOS_MOVE))
 		return -EINVAL;
-	if (mutex_lock_interruptible(&twinos_mutex))
+	CLASS(mutex_intr, locked)(&twinos_mutex);
+	if (!locked)
 		return -EINTR;
-	err = control(command, &c);
-	mutex_unlock(&twinos_mutex);
-	return err;
+	os = twinos_find(c.id);
+	if (command == TWINOS_UNLOAD)
+		return twinos_unload(os);
+	if (!os || !os->running || twinos_get_state(os) > TWINOS_RUNNING)
+		return -ESRCH;
+	if (command == TWINOS_MOVE)
+		return twinos_move(os, c.cpu);
+	if (command == TWINOS_KILL) {
+		twinos_kill(os, "killed");
+	} else {
+		os->give_back = true;
+		twinos_request(os, TWINOS_REQUEST_STOP);
+	}
+	return 0;
 }
 
 static const struct file_operations control_fops = {
@@ -93,15 +85,10 @@ static const struct file_operations control_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-static struct miscdevice control_device = {
+/* Registered at boot. */
+struct miscdevice twinos_control_device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "twinos",
 	.mode = 0600,
 	.fops = &control_fops,
 };
-
-static int __init control_init(void)
-{
-	return twinos_off || twinos_role != TWINOS_LEADING ? 0 : misc_register(&control_device);
-}
-late_initcall(control_init);

@@ -1,45 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How a coexisting OS ends: by itself, because it is asked to, because it is
- * killed, or with this one. Its CPUs, devices and pins come back, and the log says
- * what happened.
+ * How a coexisting OS ends: by itself, because it is asked to, because it is killed, or with this
+ * one. Its CPUs, devices and pins come back, and the log says what happened.
  */
-#include <linux/kernel.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/reboot.h>
-#include <linux/slab.h>
-#include <linux/smp.h>
 #include <linux/suspend.h>
-#include <linux/workqueue.h>
-#include <asm/irq_vectors.h>
 
 #include "leading.h"
 
-/*
- * The shared page of the OS that has been moved last: its interrupts come to
- * the shared CPU until it has pointed its devices to its own.
- */
+/* Of the OS moved last: its interrupts come to the shared CPU until they are pointed to its own. */
 struct twinos_shared *twinos_in_motion;
+
+#define LAST_BYTES	1023
 
 static void log_last_lines(const struct twinos_shared *shared)
 {
-	char *text = kmalloc(1024, GFP_KERNEL), *line, *next;
 	u64 size = min_t(u64, shared->ring_head, TWINOS_RING_SIZE);
-	size_t n;
+	char *text = kzalloc(LAST_BYTES + 1, GFP_KERNEL), *rest = text, *line;
 
 	if (!text)
 		return;
-	n = twinos_ring_read(shared, text, size > 1023 ? size - 1023 : 0, 1023);
-	text[n] = 0;
-	line = text;
-	if (n == 1023) {	/* begin with a whole line */
-		line = strchr(text, '\n');
-		line = line ? line + 1 : text;
-	}
-	while ((next = strsep(&line, "\n")))
-		if (*next)
-			pr_info("  %s\n", next);
+	twinos_ring_read(shared, text, size > LAST_BYTES ? size - LAST_BYTES : 0, LAST_BYTES);
+	if (size > LAST_BYTES && strchr(text, '\n'))
+		strsep(&rest, "\n");	/* begin with a whole line */
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			pr_info("  %s\n", line);
 	kfree(text);
 }
 
@@ -49,7 +36,7 @@ static void note_end(struct twinos_os *os)
 	const struct twinos_shared *shared = os->shared;
 
 	os->ended = READ_ONCE(shared->state);
-	strscpy(os->reason, shared->reason, sizeof(os->reason));
+	strscpy(os->reason, shared->reason);
 	if (os->ended == TWINOS_STOPPED) {
 		pr_info("coexisting OS %u has stopped: %s\n", os->id, os->reason);
 		return;
@@ -57,31 +44,26 @@ static void note_end(struct twinos_os *os)
 	if (os->ended != TWINOS_CRASHED)
 		os->ended = TWINOS_HUNG;
 	if (!os->reason[0])
-		strscpy(os->reason, "hung before it had exception handlers of its own",
-			sizeof(os->reason));
+		strscpy(os->reason, "hung before it had exception handlers of its own");
 	pr_err("coexisting OS %u %s: %s; its last lines:\n", os->id,
 	       os->ended == TWINOS_HUNG ? "hung" : "has crashed", os->reason);
 	log_last_lines(shared);
 }
 
 /**
- * twinos_end() - deal with the end of a coexisting OS
- * @os: its state says how it has ended, and nothing of it will run again
+ * twinos_end() - deal with the end of a running OS: its state says how it has ended
  *
- * Process context, twinos_mutex held. CPUs come back, devices are made quiet
- * and stay reserved for the next launch, or return to this OS if that is
- * wanted.
+ * CPUs come back, devices are made quiet and stay reserved for the next launch, or return to this
+ * OS if that is wanted. Process context, twinos_mutex held.
  */
 void twinos_end(struct twinos_os *os)
 {
-	if (!os->running)
-		return;
 	twinos_stop_cpus(os);
 	twinos_break_locks(os->id);
 	if (twinos_in_motion == os->shared)
 		WRITE_ONCE(twinos_in_motion, NULL);
 	note_end(os);
-	twinos_mask_pins(os);
+	twinos_route_pins(os, BAD_APICID);
 	twinos_pci_quiesce(os->id);
 	if (os->mode == TWINOS_DEDICATED)
 		twinos_take_cpus_back(os);
@@ -94,26 +76,50 @@ void twinos_end(struct twinos_os *os)
 	twinos_notify(os);
 }
 
-/*
- * Nothing of an OS runs any more afterwards, in either mode and whatever it was doing.
- * @reason is noted if it has not ended by itself. Process context.
- */
+/** twinos_unload() - forget an OS that does not run. ENOENT for NULL, EBUSY. twinos_mutex held. */
+int twinos_unload(struct twinos_os *os)
+{
+	if (!os)
+		return -ENOENT;
+	if (os->running)
+		return -EBUSY;
+	twinos_give_resources(os);
+	if (os->id != TWINOS_ID_DEFAULT) {
+		list_del(&os->list);
+		kobject_put(&os->kobj);		/* frees it */
+		return 0;
+	}
+	os->loaded = false;
+	os->launched = false;
+	os->reason[0] = 0;
+	memset(&os->share, 0, sizeof(os->share));
+	twinos_notify(os);
+	return 0;
+}
+
+/* Whatever an OS was doing. @reason is noted if it has not ended by itself. Process context. */
 static void stop_running(struct twinos_os *os, const char *reason)
 {
 	enum twinos_state state;
-	unsigned long flags;
 
 	if (os->mode == TWINOS_TIME_SHARED)
 		smp_call_function_single(TWINOS_SHARED_CPU, twinos_timeshare_end, NULL, true);
 	/* A handler of ours could wait for a lock that it holds, see holder_ended(). */
-	local_irq_save(flags);
+	guard(irqsave)();
 	twinos_stop_cpus(os);
 	state = READ_ONCE(os->shared->state);
 	if (state == TWINOS_STARTING || state == TWINOS_RUNNING) {
-		strscpy(os->shared->reason, reason, sizeof(os->shared->reason));
+		strscpy(os->shared->reason, reason);
 		WRITE_ONCE(os->shared->state, TWINOS_STOPPED);
 	}
-	local_irq_restore(flags);
+}
+
+/** twinos_kill() - end a running OS without asking it. Process context, twinos_mutex held. */
+void twinos_kill(struct twinos_os *os, const char *reason)
+{
+	stop_running(os, reason);
+	os->give_back = true;
+	twinos_end(os);
 }
 
 /* Somebody has rung: deal with every OS that has ended, or is to. */
@@ -121,17 +127,17 @@ static void answer_doorbell(struct work_struct *work)
 {
 	struct twinos_os *os;
 
-	mutex_lock(&twinos_mutex);
+	guard(mutex)(&twinos_mutex);
 	list_for_each_entry(os, &twinos_oses, list) {
-		if (os->running && twinos_pci_lost(os->id)) {
-			stop_running(os, "lost a PCI function");
-			os->give_back = true;
-		}
-		if (os->running && twinos_get_state(os) > TWINOS_RUNNING)
+		bool lost = test_bit(os->id, twinos_losers);
+
+		if (os->running && lost)
+			twinos_kill(os, "lost a PCI function");
+		else if (os->running && twinos_get_state(os) > TWINOS_RUNNING)
 			twinos_end(os);
+		if (lost)
+			clear_and_wake_up_bit(os->id, twinos_losers);
 	}
-	twinos_pci_losses_handled();
-	mutex_unlock(&twinos_mutex);
 }
 
 static DECLARE_WORK(doorbell_work, answer_doorbell);
@@ -148,15 +154,14 @@ void twinos_answer_doorbell(void)
 }
 
 /*
- * This OS restarts, halts or kexecs: what the coexisting ones are using would
- * live on in the next kernel, and the guard's NMI would find it without a
- * handler. Their memory may be the next kernel's.
+ * This OS restarts, halts or kexecs: what the coexisting ones are using would live on in the next
+ * kernel, whose memory theirs may be, and the guard's NMI would find it without a handler.
  */
 static int leading_ends(struct notifier_block *nb, unsigned long event, void *cmd)
 {
 	struct twinos_os *os;
 
-	mutex_lock(&twinos_mutex);
+	guard(mutex)(&twinos_mutex);
 	list_for_each_entry(os, &twinos_oses, list) {
 		if (!os->running)
 			continue;
@@ -167,11 +172,8 @@ static int leading_ends(struct notifier_block *nb, unsigned long event, void *cm
 			twinos_guard_disarm();
 		twinos_pci_quiesce(os->id);
 	}
-	mutex_unlock(&twinos_mutex);
 	return NOTIFY_DONE;
 }
-
-static struct notifier_block leading_ends_block = { .notifier_call = leading_ends };
 
 /*
  * Nobody could put the devices and CPUs of another kernel to sleep; and hibernation
@@ -179,36 +181,36 @@ static struct notifier_block leading_ends_block = { .notifier_call = leading_end
  */
 static int leading_sleeps(struct notifier_block *nb, unsigned long event, void *unused)
 {
+	bool suspend = event == PM_SUSPEND_PREPARE;
 	struct twinos_os *os, *next;
 	int ret = NOTIFY_DONE;
 
-	if (event != PM_SUSPEND_PREPARE && event != PM_HIBERNATION_PREPARE &&
-	    event != PM_RESTORE_PREPARE)
+	if (!suspend && event != PM_HIBERNATION_PREPARE && event != PM_RESTORE_PREPARE)
 		return NOTIFY_DONE;
-	mutex_lock(&twinos_mutex);
+	guard(mutex)(&twinos_mutex);
 	list_for_each_entry_safe(os, next, &twinos_oses, list) {
-		bool loses = os->loaded && event != PM_SUSPEND_PREPARE;
+		const char *what = os->running ? "is running" :
+				   os->loaded && !suspend ? "is loaded" :
+				   os->nr_pins || twinos_pci_count(os->id) ? "has devices" : NULL;
 
-		if (os->running || loses || os->nr_pins || twinos_pci_count(os->id)) {
+		if (what) {
 			pr_err("coexisting OS %u %s; %s it before this one sleeps\n", os->id,
-			       os->running ? "is running" : loses ? "is loaded" : "has devices",
-			       os->running ? "stop" : "unload");
+			       what, os->running ? "stop" : "unload");
 			ret = NOTIFY_BAD;
-		} else if (event != PM_SUSPEND_PREPARE) {
-			twinos_forget(os);
+		} else if (!suspend) {
+			twinos_unload(os);
 		}
 	}
-	mutex_unlock(&twinos_mutex);
 	return ret;
 }
-
-static struct notifier_block leading_sleeps_block = { .notifier_call = leading_sleeps };
 
 /** twinos_end_init() - watch what this OS does to the others. Boot time. */
 void __init twinos_end_init(void)
 {
-	register_reboot_notifier(&leading_ends_block);
-	register_pm_notifier(&leading_sleeps_block);
+	static struct notifier_block ends = { .notifier_call = leading_ends };
+
+	register_reboot_notifier(&ends);
+	pm_notifier(leading_sleeps, 0);
 }
 
 static void ask_here(void *unused)
@@ -216,39 +218,13 @@ static void ask_here(void *unused)
 	twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
 }
 
-/**
- * twinos_request() - ask a coexisting OS to do something
- *
- * Process context. It looks at the request in the interrupt that this raises.
- */
+/** twinos_request() - ask an OS to do something, which it sees in an interrupt. Process context. */
 void twinos_request(const struct twinos_os *os, enum twinos_request request)
 {
 	WRITE_ONCE(os->shared->request, request);
 	smp_mb();	/* before the interrupt */
-	if (os->mode == TWINOS_TIME_SHARED) {
+	if (os->mode == TWINOS_TIME_SHARED)
 		smp_call_function_single(TWINOS_SHARED_CPU, ask_here, NULL, true);
-		return;
-	}
-	twinos_ring(cpu_physical_id(os->share.cpus[0]));
-}
-
-/** twinos_stop() - ask a coexisting OS to shut down. Process context. Returns 0. */
-int twinos_stop(struct twinos_os *os)
-{
-	os->give_back = true;
-	twinos_request(os, TWINOS_REQUEST_STOP);
-	return 0;
-}
-
-/**
- * twinos_kill() - end a running OS without asking it
- *
- * Process context, twinos_mutex held. Returns 0 when everything is back.
- */
-int twinos_kill(struct twinos_os *os)
-{
-	stop_running(os, "killed");
-	os->give_back = true;
-	twinos_end(os);
-	return 0;
+	else
+		twinos_ring(cpu_physical_id(os->share.cpus[0]));
 }

@@ -159,7 +159,7 @@ int twinos_launch(struct twinos_os *os, u64 now)
 			       launch_dedicated(os);
 	}
 	if (err) {
-		twinos_mask_pins(os);
+		twinos_route_pins(os, BAD_APICID);
 		put_pages_list(&os->launch_tables);
 	}
 	twinos_notify(os);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The leading OS begins: what it hooks into its own kernel. */
-#include <linux/init.h>
+#include <linux/miscdevice.h>
+#include <linux/pci.h>
 
 #include "leading.h"
 
@@ -11,13 +12,22 @@ static const struct twinos_role leading = {
 
 static int __init leading_init(void)
 {
-	if (twinos_off || twinos_coexisting())
+	int err;
+
+	twinos_name_windows();
+	if (twinos_off)
 		return 0;
+	err = twinos_sysfs_init();
+	if (err || twinos_coexisting())
+		return err;
+	scoped_guard(mutex, &twinos_mutex)
+		if (!twinos_find_or_create(TWINOS_ID_DEFAULT))
+			return -ENOMEM;
 	twinos_lapic_init();
 	twinos_set_role(&leading);
 	twinos_ipi_init();
 	twinos_end_init();
 	twinos_cpus_init();
-	return 0;
+	return pci_register_driver(&twinos_pci_driver) ?: misc_register(&twinos_control_device);
 }
 late_initcall(leading_init);

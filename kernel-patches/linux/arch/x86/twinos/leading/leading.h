@@ -19,10 +19,7 @@
 #include <linux/workqueue.h>
 #include "../both/twinos.h"
 
-/*
- * A coexisting OS as the leading one knows it. All fields are protected by
- * twinos_mutex.
- */
+/* A coexisting OS as the leading one knows it. All fields are protected by twinos_mutex. */
 struct twinos_os {
 	struct kobject kobj;		/* /sys/kernel/twinos/osN */
 	struct list_head list;
@@ -48,60 +45,65 @@ struct twinos_os {
 	unsigned int nr_pins;
 };
 
+/* Is this a leading OS, and TwinOS on? */
+static inline bool twinos_leading(void)
+{
+	return !twinos_off && !twinos_coexisting();
+}
+
+/* May nobody else have what is in its share? */
+static inline bool twinos_claims(const struct twinos_os *os)
+{
+	return os->loaded || os->running;
+}
+
 /* windows.c */
+#define TWINOS_MAX_WINDOWS	16
+
 struct twinos_window {
-	u64 start, size;
-	u64 low_start, low_size;
+	struct resource ranges[2];	/* the window, and a low slice */
+	unsigned int nr_ranges;
 };
 
 extern struct twinos_window twinos_windows[];
 extern unsigned int twinos_nr_windows;
+void twinos_name_windows(void);
 bool twinos_window_free(u64 start, u64 size);
-
-/* registry.c */
+/* sysfs.c */
+int twinos_sysfs_init(void);
 extern struct list_head twinos_oses;
 extern struct mutex twinos_mutex;
 struct twinos_os *twinos_find(u32 id);
 struct twinos_os *twinos_find_or_create(u32 id);
-extern int (*twinos_publish)(struct twinos_os *os);
 extern atomic_long_t twinos_changes;
 extern wait_queue_head_t twinos_watchers;
 void twinos_notify(struct twinos_os *os);
-void twinos_forget(struct twinos_os *os);
 enum twinos_state twinos_get_state(const struct twinos_os *os);
-bool twinos_claims(const struct twinos_os *os);
 size_t twinos_ring_read(const struct twinos_shared *shared, char *buf, loff_t pos, size_t count);
-
 /* pci.c */
+extern struct pci_driver twinos_pci_driver;
+extern unsigned long twinos_losers[];
 int twinos_pci_take(const struct twinos_share *share);
 unsigned int twinos_pci_count(u32 owner);
-bool twinos_pci_lost(u32 owner);
-void twinos_pci_losses_handled(void);
 void twinos_pci_give_back(u32 owner);
 void twinos_pci_quiesce(u32 owner);
-
 /* resources.c */
 int twinos_take_resources(struct twinos_os *os, const struct twinos_share *share);
 void twinos_give_resources(struct twinos_os *os);
 void twinos_route_pins(struct twinos_os *os, u32 apic_id);
-void twinos_mask_pins(struct twinos_os *os);
-
 /* guard.c */
 void twinos_guard_arm(void);
 void twinos_guard_start(void);
 void twinos_guard_disarm(void);
-
 /* ipi.c */
 void twinos_ipi_init(void);
 void twinos_note_ipis(bool on);
 void twinos_ring(u32 apic_id);
 void twinos_init_cpu(unsigned int cpu);
-
 /* handover.c */
 void twinos_set_mode(struct twinos_os *os, enum twinos_mode mode);
 int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc);
 void twinos_apply_weight(struct twinos_os *os);
-
 /* cpus.c */
 void twinos_cpus_init(void);
 int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *share);
@@ -113,27 +115,23 @@ void twinos_take_cpus_back(struct twinos_os *os);
 /* kernel/rcu/update.c; exported, but declared in kernel/rcu/rcu.h alone. */
 void rcu_expedite_gp(void);
 void rcu_unexpedite_gp(void);
-
 /* launch.c */
 extern struct twinos_os *twinos_timeshared;
 int twinos_launch(struct twinos_os *os, u64 now);
 int twinos_prepare_sharing(struct twinos_os *os);
 void twinos_finish_sharing(void);
-
 /* end.c */
 extern struct twinos_shared *twinos_in_motion;
 void twinos_end_init(void);
 void twinos_answer_doorbell(void);
 void twinos_end(struct twinos_os *os);
+int twinos_unload(struct twinos_os *os);
 void twinos_request(const struct twinos_os *os, enum twinos_request request);
-int twinos_stop(struct twinos_os *os);
-int twinos_kill(struct twinos_os *os);
-
+void twinos_kill(struct twinos_os *os, const char *reason);
 /* move.c */
 void twinos_stray_vector(unsigned int vector);
 int twinos_move(struct twinos_os *os, unsigned int cpu);
-
-/* load.c */
-int twinos_unload(struct twinos_os *os);
+/* control.c */
+extern struct miscdevice twinos_control_device;
 
 #endif /* _TWINOS_LEADING_H */

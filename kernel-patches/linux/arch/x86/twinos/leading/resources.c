@@ -4,12 +4,7 @@
  * pins. The leading OS alone programs the IO-APIC: a pin of a share raises a fixed
  * vector on its OS's first CPU, and a coexisting OS needs to know nothing more.
  */
-#include <linux/interrupt.h>
-#include <linux/irq.h>
-#include <linux/irqdesc.h>
-#include <linux/kernel.h>
 #include <asm/acpi.h>
-#include <asm/hw_irq.h>
 #include <asm/io_apic.h>
 #include <asm/irqdomain.h>
 
@@ -26,26 +21,23 @@ static void give_pins(struct twinos_os *os)
 		free_irq(os->pin_irqs[--os->nr_pins], os);
 }
 
-static void change_pin(unsigned int irq, void (*change)(struct irq_data *data, u32 apic_id,
-							unsigned int vector),
-		       u32 apic_id, unsigned int vector)
+/*
+ * The kernel's own way to write a pin's entry, with what another kernel has in place of the vector
+ * that was allocated here, and which this one never uses. To nobody: a disabled interrupt may be
+ * unmasked all the same until it occurs, but these pins are no longer for this OS to see.
+ */
+static void route_pin(unsigned int irq, u32 apic_id, unsigned int vector)
 {
 	struct irq_desc *desc = irq_to_desc(irq);
-	unsigned long flags;
+	struct irq_data *data = irq_desc_get_irq_data(desc);
+	struct irq_cfg *cfg = irqd_cfg(data), own;
 
-	raw_spin_lock_irqsave(&desc->lock, flags);
-	change(irq_desc_get_irq_data(desc), apic_id, vector);
-	raw_spin_unlock_irqrestore(&desc->lock, flags);
-}
-
-/*
- * The kernel's own way to write a pin's entry, with what another kernel has in
- * place of the vector that was allocated here, and which this one never uses.
- */
-static void route(struct irq_data *data, u32 apic_id, unsigned int vector)
-{
-	struct irq_cfg *cfg = irqd_cfg(data), own = *cfg;
-
+	guard(raw_spinlock_irqsave)(&desc->lock);
+	if (apic_id == BAD_APICID) {
+		data->chip->irq_mask(data);
+		return;
+	}
+	own = *cfg;
 	cfg->vector = vector;
 	cfg->dest_apicid = apic_id;
 	mp_irqdomain_activate(data->domain, data, false);
@@ -53,80 +45,49 @@ static void route(struct irq_data *data, u32 apic_id, unsigned int vector)
 	*cfg = own;
 }
 
-/*
- * A disabled interrupt may be unmasked all the same until it occurs, but these
- * pins are no longer for this OS to see.
- */
-static void mask(struct irq_data *data, u32 apic_id, unsigned int vector)
-{
-	data->chip->irq_mask(data);
-}
-
-/** twinos_route_pins() - let the pins of an OS interrupt a CPU. twinos_mutex held. */
+/** twinos_route_pins() - to a CPU, or nobody: BAD_APICID. twinos_mutex held. */
 void twinos_route_pins(struct twinos_os *os, u32 apic_id)
 {
 	unsigned int i;
 
 	for (i = 0; i < os->nr_pins; i++)
-		change_pin(os->pin_irqs[i], route, apic_id, TWINOS_VECTOR_SPLIT + i);
-}
-
-/** twinos_mask_pins() - let them interrupt nobody. twinos_mutex held. */
-void twinos_mask_pins(struct twinos_os *os)
-{
-	unsigned int i;
-
-	for (i = 0; i < os->nr_pins; i++)
-		change_pin(os->pin_irqs[i], mask, 0, 0);
+		route_pin(os->pin_irqs[i], apic_id, TWINOS_VECTOR_SPLIT + i);
 }
 
 /* A disabled handler on each pin keeps this OS's drivers away from it. */
-static int take_pins(struct twinos_os *os, const struct twinos_share *share)
+static int take_pin(struct twinos_os *os, u32 gsi)
 {
-	int irq, err;
+	int irq = gsi < gsi_top ? mp_map_gsi_to_irq(gsi, IOAPIC_MAP_ALLOC, NULL) : -EINVAL;
+	int err;
 
-	while (os->nr_pins < share->nr_irqs) {
-		u32 gsi = share->irqs[os->nr_pins];
-
-		irq = -EINVAL;
-		if (gsi < gsi_top)
-			irq = mp_map_gsi_to_irq(gsi, IOAPIC_MAP_ALLOC, NULL);
-		if (irq < 0) {
-			pr_err("there is no interrupt pin %u\n", gsi);
-			err = -EINVAL;
-			goto fail;
-		}
-		err = request_irq(irq, pin_interrupt, IRQF_NO_AUTOEN | IRQF_PROBE_SHARED,
-				  "twinos", os);
-		if (err) {
-			pr_err("interrupt pin %u is in use\n", gsi);
-			goto fail;
-		}
-		change_pin(irq, mask, 0, 0);
-		os->pin_irqs[os->nr_pins++] = irq;
+	if (irq < 0) {
+		pr_err("there is no interrupt pin %u\n", gsi);
+		return -EINVAL;
 	}
+	err = request_irq(irq, pin_interrupt, IRQF_NO_AUTOEN | IRQF_PROBE_SHARED, "twinos", os);
+	if (err) {
+		pr_err("interrupt pin %u is in use\n", gsi);
+		return err;
+	}
+	route_pin(irq, BAD_APICID, 0);
+	os->pin_irqs[os->nr_pins++] = irq;
 	return 0;
-fail:
-	give_pins(os);
-	return err;
 }
 
 /**
- * twinos_take_resources() - take pins and PCI functions from this OS
- * @os: that they are for
- * @share: validated share of it
+ * twinos_take_resources() - take pins and PCI functions of a valid share from this OS
  *
  * Returns 0, or an errno with nothing taken. twinos_mutex held.
  */
 int twinos_take_resources(struct twinos_os *os, const struct twinos_share *share)
 {
-	int err;
+	unsigned int i;
+	int err = 0;
 
 	give_pins(os);
-	err = take_pins(os, share);
-	if (err)
-		return err;
-	err = twinos_pci_take(share);
+	for (i = 0; i < share->nr_irqs && !err; i++)
+		err = take_pin(os, share->irqs[i]);
+	err = err ?: twinos_pci_take(share);
 	if (err)
 		give_pins(os);
 	return err;
