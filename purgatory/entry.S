@@ -11,7 +11,7 @@
  *
  * In:	long mode, paging on, the window mapped to itself, interrupts off
  *	%rsp	a valid stack
- *	%rdi	struct twinos_shared, virtual, in that address space
+ *	%rbp	struct twinos_shared, virtual, in that address space
  *
  * Out, to the kernel:
  *	%rsi	boot_params, physical
@@ -39,7 +39,7 @@ purgatory_start:
 	.error	"PURGATORY_ENTRY is not behind the parameters"
 	.endif
 
-	movq	%rdi, purgatory_start + PARAMETER_SHARED(%rip)
+	movq	%rbp, purgatory_start + PARAMETER_SHARED(%rip)
 
 	/* The tables' pointers need an address, and this code is anywhere. */
 	leaq	gdt(%rip), %rax

@@ -25,7 +25,7 @@
 #ifndef TWINOS_ABI_H
 #define TWINOS_ABI_H
 
-#define TWINOS_ABI_VERSION	3
+#define TWINOS_ABI_VERSION	4
 
 /* setup_data type of the node (Documentation/arch/x86/boot.rst, setup_data). */
 #define SETUP_TWINOS		0x54574e53	/* "TWNS"; bit 31 must be clear */

@@ -22,12 +22,11 @@
  *   ENODEV     there is no such CPU, or it is not the leading OS's
  *   ECANCELED  the CPU cannot be taken offline
  *   ETIMEDOUT  the OS does not answer
- *   EIO        the OS could neither go nor stay, and has ended
+ *   EIO        the OS hung on the way, and has ended
  *
  * poll(2) says that it can be read (POLLIN, POLLPRI) when the state of any OS in
  * /sys/kernel/twinos has changed since this file was opened or read: by load,
- * unload, launch, move or end; "starting" becomes "running" without it. read(2)
- * never waits; it gives a __u64, the number of changes so far. So nothing is
+ * unload, launch, its first process, move or end. read(2) never waits; it gives a __u64, the number of changes so far. So nothing is
  * missed by who reads here, then looks at the states, then polls.
  */
 #ifndef TWINOS_CONTROL_H

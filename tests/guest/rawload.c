@@ -6,7 +6,8 @@
  * wrong one must be refused with the correct image still there; last it is
  * unloaded. Nothing is launched, but with "race": then the share changes while it is
  * loaded, and what was found good must be what the OS finds.
- * With a PCI function: only, does the kernel find that in use?
+ * With a PCI function: only, does the kernel find that in use? With "await": only,
+ * wait until OS 1 has a state, by poll() alone.
  */
 #include "guest.h"
 
@@ -130,6 +131,22 @@ static void read_news(void)
 
 	if (read(door, &changes, sizeof(changes)) != sizeof(changes) || news())
 		failed("/dev/twinos cannot be read, or has news then");
+}
+
+/* Wait for a state by nothing but the news of it. */
+static void await(const char *wanted)
+{
+	struct pollfd pollfd = { .fd = door, .events = POLLIN };
+	uint64_t changes;
+	int count;
+
+	for (count = 0; strcmp(state(), wanted); count++) {
+		if (poll(&pollfd, 1, 60000) != 1)
+			failed("no news, state '%s'", state());
+		if (read(door, &changes, sizeof(changes)) != sizeof(changes))
+			failed("/dev/twinos cannot be read");
+	}
+	ok("%s after %d changes", wanted, count);
 }
 
 /* What the last change made wrong must be refused, and nothing else happen. */
@@ -389,7 +406,12 @@ int main(int argc, char **argv)
 	int error;
 
 	if (argc != 3 && argc != 4)
-		usage("WINDOW_START WINDOW_LAST_BYTE [race | BUS:DEVICE.FUNCTION]");
+		usage("WINDOW_START WINDOW_LAST_BYTE [race | BUS:DEVICE.FUNCTION] | await STATE");
+	door = open("/dev/twinos", O_RDWR);
+	if (door < 0)
+		failed("/dev/twinos: %s", strerror(errno));
+	if (!strcmp(argv[1], "await"))
+		await(argv[2]);
 	window_start = number(argv[1]);
 	window_end = number(argv[2]);
 	if (window_end < window_start + TWINOS_SHARED_SIZE + 0x1000000)
@@ -400,9 +422,6 @@ int main(int argc, char **argv)
 	if (node_page == MAP_FAILED)
 		failed("no memory");
 
-	door = open("/dev/twinos", O_RDWR);
-	if (door < 0)
-		failed("/dev/twinos: %s", strerror(errno));
 	if (argc == 4 && !strcmp(argv[3], "race"))
 		race();
 	if (strcmp(state(), "empty"))

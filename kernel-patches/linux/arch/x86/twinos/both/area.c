@@ -145,13 +145,7 @@ void __init twinos_lapic_init(void)
 	twinos_find_lapic();
 }
 
-/**
- * twinos_lapic_read() - read a register of this CPU's local APIC
- * @reg: offset in the xAPIC register page
- *
- * Works before the kernel has set up its own access, and does not go through apic->read, which the
- * coexisting OS restricts.
- */
+/** twinos_lapic_read() - read a register of this CPU's local APIC; @reg as in an xAPIC's page */
 u32 twinos_lapic_read(u32 reg)
 {
 	if (x2apic_on)

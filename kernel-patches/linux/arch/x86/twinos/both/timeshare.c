@@ -15,13 +15,8 @@
  */
 #include <linux/context_tracking.h>
 #include <linux/irq.h>
-#include <linux/irqdesc.h>
-#include <linux/interrupt.h>
 #include <linux/kernel_stat.h>
 #include <linux/kthread.h>
-#include <linux/sched.h>
-#include <linux/sched/idle.h>
-#include <linux/sched/prio.h>
 #include <linux/static_call.h>
 #include <uapi/linux/sched/types.h>
 #include <asm/paravirt.h>
@@ -170,8 +165,8 @@ static void note_departure(struct twinos_side *me, u64 now, bool idle)
 	me->wake_tsc = twinos_timer_next();
 	me->switches++;
 	me->donated += idle;
-	if (wanted_tsc && now - wanted_tsc > me->put_off_max)
-		me->put_off_max = now - wanted_tsc;
+	if (wanted_tsc)
+		me->put_off_max = max(me->put_off_max, now - wanted_tsc);
 	wanted_tsc = 0;
 	me->switch_tsc = now;
 }
@@ -180,10 +175,8 @@ static void note_cost(struct twinos_side *me, const struct twinos_side *other)
 {
 	u64 cost = rdtsc() - other->switch_tsc;
 
-	if (cost < me->switch_min)
-		me->switch_min = cost;
-	if (cost > me->switch_max)
-		me->switch_max = cost;
+	me->switch_min = min(me->switch_min, cost);
+	me->switch_max = max(me->switch_max, cost);
 	me->switch_sum += cost;
 	me->resumed++;
 }
@@ -197,10 +190,9 @@ static void note_absence(struct twinos_side *me, u64 left, u64 now, bool idle)
 		away = now > me->wake_tsc ? now - max(left, me->wake_tsc) : 0;
 	if (likely(tsc_khz))	/* not so early in a boot */
 		stolen_ns += mul_u64_u32_div(away, NSEC_PER_MSEC, tsc_khz);
-	if (away > me->away_max)
-		me->away_max = away;
-	if (unlikely(twinos_shared()->state == TWINOS_STARTING) && away > me->launch_away_max)
-		me->launch_away_max = away;
+	me->away_max = max(me->away_max, away);
+	if (unlikely(twinos_shared()->state == TWINOS_STARTING))
+		me->launch_away_max = me->away_max;
 }
 
 /* The turn of an OS that is back; what came in for it is raised. */
@@ -234,9 +226,7 @@ enum how {
 	OVER_TASK,	/* over whatever runs */
 };
 
-/*
- * Give the CPU to the other OS; returns when it is back. Interrupts off. RCU need not watch.
- */
+/* Give the CPU to the other OS; returns when it is back. Interrupts off. RCU need not watch. */
 static void switch_os(enum how how)
 {
 	struct twinos_side *me = twinos_me();
@@ -348,15 +338,6 @@ static void switch_in_thread(void)
 	current->flags &= ~PF_IDLE;
 }
 
-static void give_cpu_away(void)
-{
-	local_irq_disable();
-	if (wanted_tsc && timesharing)
-		switch_in_thread();
-	wanted_tsc = 0;
-	local_irq_enable();
-}
-
 static int giver_thread(void *unused)
 {
 	for (;;) {
@@ -364,7 +345,10 @@ static int giver_thread(void *unused)
 		if (!READ_ONCE(wanted_tsc))
 			schedule();
 		__set_current_state(TASK_RUNNING);
-		give_cpu_away();
+		guard(irq)();
+		if (wanted_tsc && timesharing)
+			switch_in_thread();
+		wanted_tsc = 0;
 	}
 	return 0;
 }
@@ -458,14 +442,12 @@ static bool overdue(void)
 bool twinos_overdue_twice(void)
 {
 	static u64 seen;	/* resumed_tsc, which every interrupt changes */
-	u64 mark = twinos_me()->resumed_tsc;
-	bool twice;
+	u64 before = seen;
 
 	if (!overdue())
 		return false;
-	twice = seen == mark;
-	seen = mark;
-	return twice;
+	seen = twinos_me()->resumed_tsc;
+	return seen == before;
 }
 
 /* ---- begin and end ---- */
@@ -489,11 +471,9 @@ int twinos_start_giver(void)
 
 	if (giver)
 		return 0;
-	thread = kthread_create_on_node(giver_thread, NULL, cpu_to_node(TWINOS_SHARED_CPU),
-					"twinos");
+	thread = kthread_create_on_cpu(giver_thread, NULL, TWINOS_SHARED_CPU, "twinos");
 	if (IS_ERR(thread))
 		return PTR_ERR(thread);
-	kthread_bind(thread, TWINOS_SHARED_CPU);
 	sched_setscheduler_nocheck(thread, SCHED_FIFO, &highest);
 	host_steal_clock = static_call_query(pv_steal_clock);
 	static_call_update(pv_steal_clock, steal_clock);
@@ -504,12 +484,7 @@ int twinos_start_giver(void)
 	return 0;
 }
 
-/**
- * twinos_first_switch() - start the coexisting OS
- *
- * Leading OS, in a kernel thread, interrupts off, everything prepared. Returns when the coexisting
- * kernel gives the CPU back for the first time.
- */
+/** twinos_first_switch() - to the coexisting OS, from a kernel thread with interrupts off */
 void twinos_first_switch(void)
 {
 	twinos_me()->resumed_tsc = rdtsc();
@@ -517,12 +492,7 @@ void twinos_first_switch(void)
 	switch_in_thread();
 }
 
-/**
- * twinos_timeshare_end() - do not give the CPU away any more
- *
- * Leading OS, by smp_call_function_single() on the shared CPU. While this runs there the other OS
- * does not, nor will it afterwards.
- */
+/** twinos_timeshare_end() - the other OS gets the shared CPU no more. There, interrupts off. */
 void twinos_timeshare_end(void *unused)
 {
 	timesharing = false;
@@ -558,12 +528,7 @@ bool twinos_timesharing(void)
 	return READ_ONCE(timesharing);
 }
 
-/**
- * twinos_note_for_other() - an interrupt of the OS that shares this CPU
- * @vector: of it
- *
- * On the shared CPU, interrupts off. The other OS gets the CPU for it.
- */
+/** twinos_note_for_other() - the other OS gets this CPU for an interrupt. There, interrupts off. */
 void twinos_note_for_other(unsigned int vector)
 {
 	u64 now = rdtsc();
@@ -652,7 +617,7 @@ static void foreign_interrupt(struct irq_desc *desc)
 	if (timesharing) {
 		twinos_me()->foreign++;
 		consider(rdtsc());
-	} else {
+	} else if (role->stray_vector) {
 		role->stray_vector(vector);
 	}
 }

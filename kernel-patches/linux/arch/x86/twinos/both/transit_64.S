@@ -241,18 +241,6 @@ SYM_DATA_START(twinos_enter_start)
 	jmp	.Lenter
 
 /*
- * twinos_start - first instruction under the launch page table
- *
- * "Returned" to by twinos_transit with the registers that the leading kernel put on the launch
- * stack: %rbp struct twinos_shared, virtual; %rbx entry of the purgatory, physical.
- */
-	.balign 16
-SYM_DATA_START(twinos_start_start)
-	movq	%rbp, %rdi
-	xorl	%ebp, %ebp
-	jmp	*%rbx
-
-/*
  * The descriptor tables. The selectors are those of every x86-64 Linux, and the descriptors are
  * marked as accessed, so that the CPU writes nothing here. twinos_write_transit() fills in what
  * depends on the address.

@@ -80,9 +80,8 @@ static inline bool twinos_dedicated(void)
 #define TWINOS_SHARED_CPU	0
 
 /*
- * What an OS does of its own where both run the same. In hard interrupt context,
- * but for the last: at the end of an OS switch, interrupts off, where RCU
- * does not watch.
+ * What an OS does of its own where both run the same. In hard interrupt context, but for the last:
+ * at the end of an OS switch, interrupts off, where RCU does not watch.
  */
 struct twinos_role {
 	void (*doorbell)(void);			/* somebody may have a word for it */
@@ -112,10 +111,7 @@ bool twinos_holds_lock(void);
 void twinos_break_locks(u32 id);
 void twinos_alone(void);
 
-/*
- * What the transit code or an NMI has met, noted in one instruction: on one CPU, but
- * an NMI may come between two.
- */
+/* What the transit code or an NMI has met, in one instruction: an NMI may come between two. */
 static __always_inline void twinos_note_exception(u32 which)
 {
 	asm volatile("orl %1, %0" : "+m" (twinos_shared()->noted) : "r" (which));
@@ -144,17 +140,16 @@ extern const char twinos_transit_start[], twinos_transit_end[];
 extern const char twinos_transit_gdt[], twinos_transit_gdtr[];
 extern const char twinos_transit_idt[], twinos_transit_idtr[];
 extern const char twinos_transit_nmi[], twinos_transit_mce[];
-extern const char twinos_abandon_start[], twinos_start_start[];
-extern const char twinos_enter_start[], twinos_park_start[], twinos_leave_start[];
+extern const char twinos_abandon_start[], twinos_leave_start[];
+extern const char twinos_enter_start[], twinos_park_start[];
 
 /**
  * twinos_leave_for_good() - end this coexisting OS
  * @state: how it ended
  * @why: for those who look
  *
- * Any context, even NMI. Nothing of this OS runs on this CPU afterwards: a
- * shared one goes on in the leading OS, one of its own waits to be taken back.
- * Inline, so that objtool sees that it does not return.
+ * Any context, even NMI. Nothing of this OS runs on this CPU afterwards: a shared one goes on in
+ * the leading OS, one of its own waits to be taken back. Inline: objtool sees that it does not return.
  */
 static __always_inline void __noreturn twinos_leave_for_good(enum twinos_state state,
 							     const char *why)

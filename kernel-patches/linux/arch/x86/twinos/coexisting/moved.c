@@ -110,6 +110,10 @@ void twinos_boot_done(void)
 	smp_mb();
 	if (READ_ONCE(stop_early))
 		schedule_work(&shut_down_work);
+	/* The leading OS tells those who wait for it. */
+	WRITE_ONCE(twinos_common->doorbell, 1);
+	guard(irqsave)();
+	twinos_lapic_send(X86_PLATFORM_IPI_VECTOR, twinos_shared()->leading_apic_id);
 }
 
 /** twinos_answer_request() - doorbell of a coexisting OS. Hard interrupt context, after EOI. */
@@ -128,7 +132,7 @@ void twinos_answer_request(void)
 	} else if (asked == TWINOS_REQUEST_PARK && twinos_dedicated()) {
 		park();
 	}
-	/* An OS on CPUs of its own has ended, and the leading one must hear it. */
+	/* Some OS has begun to run or ended, and the leading one must hear it. */
 	if (unlikely(READ_ONCE(twinos_common->doorbell)))
 		twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
 }

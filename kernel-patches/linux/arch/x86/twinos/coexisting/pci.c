@@ -51,27 +51,21 @@ static int no_intx(struct pci_dev *pdev)
 int __init twinos_pci_arch_init(void)
 {
 	const struct twinos_shared *shared = twinos_shared();
+	u8 first = U8_MAX, last = 0;
+	unsigned int i;
 
 	pci_direct_init(1);
-#ifdef CONFIG_PCI_MMCONFIG
-	if (shared->mmconfig_addr) {
-		unsigned int i;
-		u8 first = U8_MAX, last = 0;
-
-		/* Only the buses of the share: each takes a megabyte to map. */
-		for (i = 0; i < share->nr_pci; i++) {
-			first = min(first, share->pci[i].bus);
-			last = max(last, share->pci[i].bus);
-		}
-		first = max_t(u8, first, shared->mmconfig_buses & 0xff);
-		last = min_t(u8, last, shared->mmconfig_buses >> 8);
-		if (first <= last) {
-			pci_mmconfig_add(shared->mmconfig_segment, first, last,
-					 shared->mmconfig_addr);
-			pci_mmcfg_arch_init();
-		}
+	/* Only the buses of the share: each takes a megabyte to map. */
+	for (i = 0; i < share->nr_pci; i++) {
+		first = min(first, share->pci[i].bus);
+		last = max(last, share->pci[i].bus);
 	}
-#endif
+	first = max_t(u8, first, shared->mmconfig_buses & 0xff);
+	last = min_t(u8, last, shared->mmconfig_buses >> 8);
+	if (shared->mmconfig_addr && first <= last) {
+		pci_mmconfig_add(shared->mmconfig_segment, first, last, shared->mmconfig_addr);
+		pci_mmcfg_arch_init();
+	}
 	twinos_pci_divert(&filtered_ops);
 	pcibios_enable_irq = no_intx;
 	return 0;

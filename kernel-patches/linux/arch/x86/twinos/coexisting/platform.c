@@ -170,13 +170,8 @@ static void __init parse_smp_config(void)
 	apic_update_callback(send_IPI_all, send_ipi_all);
 }
 
-static void no_vector(unsigned int vector)
-{
-}
-
 static const struct twinos_role coexisting = {
 	.doorbell	= twinos_answer_request,
-	.stray_vector	= no_vector,
 	.moved		= twinos_moved,
 };
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dedicated mode, in the leading OS: CPUs are handed over by CPU hotplug and taken back in the same
- * way. The CPU that a coexisting OS boots on goes offline here and, instead of waiting in this
- * kernel, enters the purgatory; the others wait in this kernel until the coexisting one starts them
- * by INIT and SIPI. Bringing a CPU online again begins with an INIT, which works whatever it was
- * doing.
+ * CPUs are handed over by CPU hotplug and taken back in the same way. The CPU that a coexisting OS
+ * boots on goes offline here and, instead of waiting in this kernel, enters the purgatory; the
+ * others wait in this kernel until the coexisting one starts them by INIT and SIPI. Bringing a CPU
+ * online again begins with an INIT, which works whatever it was doing.
  */
 #include <linux/cpu.h>
-#include <linux/cpumask.h>
 #include <linux/iopoll.h>
 #include <linux/device.h>
 #include <asm/desc.h>
@@ -222,8 +220,7 @@ static bool has_cpu(const struct twinos_share *share, u32 cpu)
  * @os: whose share it is to be
  * @share: consistent in itself
  *
- * Process context, twinos_mutex held. Returns 0, or ENODEV after saying in the kernel log which CPU
- * cannot.
+ * Process context, twinos_mutex held. Returns 0, or ENODEV after saying in the log which cannot.
  */
 int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *share)
 {

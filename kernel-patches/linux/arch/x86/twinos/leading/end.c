@@ -122,7 +122,7 @@ void twinos_kill(struct twinos_os *os, const char *reason)
 	twinos_end(os);
 }
 
-/* Somebody has rung: deal with every OS that has ended, or is to. */
+/* Somebody has rung: deal with every OS that has ended, is to, or has begun to run. */
 static void answer_doorbell(struct work_struct *work)
 {
 	struct twinos_os *os;
@@ -135,6 +135,8 @@ static void answer_doorbell(struct work_struct *work)
 			twinos_kill(os, "lost a PCI function");
 		else if (os->running && twinos_get_state(os) > TWINOS_RUNNING)
 			twinos_end(os);
+		else if (os->running && twinos_get_state(os) != os->told)
+			twinos_notify(os);
 		if (lost)
 			clear_and_wake_up_bit(os->id, twinos_losers);
 	}

@@ -11,11 +11,10 @@
  * has read its share, and a triple fault, which resets the machine.
  */
 #include <linux/clockchips.h>
-#include <linux/cpu.h>
-#include <linux/cpumask.h>
 #include <linux/hrtimer.h>
 #include <linux/i8253.h>
 #include <linux/io.h>
+#include <linux/kthread.h>
 #include <asm/hpet.h>
 #include <asm/io_apic.h>
 #include <asm/nmi.h>
@@ -142,31 +141,22 @@ static bool start_timer(void)
 
 /* ---- another CPU of this OS ---- */
 
-static struct hrtimer ipi_timer;
+static struct task_struct *sender;
 static unsigned int ipi_period;		/* microseconds; 0: it pauses */
 
-static bool start_ipis_elsewhere(void);
-
-static void restart_ipis(struct work_struct *work)
+/* On any CPU of this OS but the shared one, as long as there is another. */
+static int send_nmis(void *unused)
 {
-	start_ipis_elsewhere();
-}
+	while (!kthread_should_stop()) {
+		unsigned int us = READ_ONCE(ipi_period);
+		ktime_t wait = ns_to_ktime((us ?: 1000) * NSEC_PER_USEC);
 
-static DECLARE_WORK(restart_work, restart_ipis);
-
-static enum hrtimer_restart send_nmi(struct hrtimer *timer)
-{
-	unsigned int us = READ_ONCE(ipi_period);
-
-	/* The CPU that it ran on has gone offline. */
-	if (smp_processor_id() == TWINOS_SHARED_CPU) {
-		queue_work(system_unbound_wq, &restart_work);
-		return HRTIMER_NORESTART;
+		if (us)
+			__apic_send_IPI(TWINOS_SHARED_CPU, NMI_VECTOR);
+		set_current_state(TASK_IDLE);
+		schedule_hrtimeout(&wait, HRTIMER_MODE_REL);
 	}
-	if (us)
-		__apic_send_IPI(TWINOS_SHARED_CPU, NMI_VECTOR);
-	hrtimer_forward_now(timer, ns_to_ktime((us ?: 1000) * NSEC_PER_USEC));
-	return HRTIMER_RESTART;
+	return 0;
 }
 
 static void set_ipi_period(unsigned int us)
@@ -174,36 +164,27 @@ static void set_ipi_period(unsigned int us)
 	WRITE_ONCE(ipi_period, us);
 }
 
-static void start_ipis_here(void *unused)
-{
-	hrtimer_start(&ipi_timer, 0, HRTIMER_MODE_REL_PINNED_HARD);
-}
-
-static bool start_ipis_elsewhere(void)
-{
-	unsigned int cpu;
-	bool started;
-
-	cpus_read_lock();
-	cpu = cpumask_any_but(cpu_online_mask, TWINOS_SHARED_CPU);
-	started = cpu < nr_cpu_ids &&
-		  !smp_call_function_single(cpu, start_ipis_here, NULL, true);
-	cpus_read_unlock();
-	return started;
-}
-
 static bool start_ipis(void)
 {
-	hrtimer_init(&ipi_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
-	ipi_timer.function = send_nmi;
+	static struct cpumask others;
+
+	if (num_online_cpus() == 1)
+		return false;
+	sender = kthread_create(send_nmis, NULL, "twinos_guard");
+	if (IS_ERR(sender))
+		return false;
+	cpumask_copy(&others, cpu_possible_mask);
+	cpumask_clear_cpu(TWINOS_SHARED_CPU, &others);
+	kthread_bind_mask(sender, &others);
+	sched_set_fifo(sender);
 	ipi_period = FAST_US;
-	return start_ipis_elsewhere();
+	wake_up_process(sender);
+	return true;
 }
 
 static void stop_ipis(void)
 {
-	cancel_work_sync(&restart_work);
-	hrtimer_cancel(&ipi_timer);
+	kthread_stop(sender);
 }
 
 /* ---- */

@@ -51,10 +51,9 @@ static int make_launch_table(struct twinos_os *os, u64 *cr3)
 
 /* What twinos_transit finds on the stack of an OS that never ran. */
 struct first_frame {
-	u64 flags, r15, r14, r13, r12;
-	u64 entry;		/* %rbx */
-	u64 shared;		/* %rbp */
-	u64 start;		/* return address */
+	u64 flags, r15, r14, r13, r12, rbx;
+	u64 shared;		/* %rbp, for the purgatory */
+	u64 entry;		/* return address */
 };
 
 /* Virtual address of what is at @symbol in the transit code, in the slot of an OS. */
@@ -68,23 +67,21 @@ static u64 in_transit(u32 id, const char *symbol)
 static int write_transit(const struct twinos_share *share)
 {
 	u8 *page = memremap(share->window_start + TWINOS_TRANSIT_OFFSET, PAGE_SIZE, MEMREMAP_WB);
-	struct desc_ptr *gdtr, *idtr;
-	gate_desc *idt;
+	gate_desc *idt = (gate_desc *)(page + (twinos_transit_idt - twinos_transit_start));
 
 	if (!page)
 		return -ENOMEM;
 	memcpy(page, twinos_transit_start, twinos_transit_end - twinos_transit_start);
-	idt = (gate_desc *)(page + (twinos_transit_idt - twinos_transit_start));
 	pack_gate(&idt[X86_TRAP_NMI], GATE_INTERRUPT, in_transit(share->id, twinos_transit_nmi),
 		  0, 0, __KERNEL_CS);
 	pack_gate(&idt[X86_TRAP_MC], GATE_INTERRUPT, in_transit(share->id, twinos_transit_mce),
 		  0, 0, __KERNEL_CS);
-	gdtr = (struct desc_ptr *)(page + (twinos_transit_gdtr - twinos_transit_start));
-	gdtr->size = twinos_transit_idt - twinos_transit_gdt - 1;
-	gdtr->address = in_transit(share->id, twinos_transit_gdt);
-	idtr = (struct desc_ptr *)(page + (twinos_transit_idtr - twinos_transit_start));
-	idtr->size = (X86_TRAP_MC + 1) * sizeof(gate_desc) - 1;
-	idtr->address = in_transit(share->id, twinos_transit_idt);
+	*(struct desc_ptr *)(page + (twinos_transit_gdtr - twinos_transit_start)) =
+		(struct desc_ptr){ twinos_transit_idt - twinos_transit_gdt - 1,
+				   in_transit(share->id, twinos_transit_gdt) };
+	*(struct desc_ptr *)(page + (twinos_transit_idtr - twinos_transit_start)) =
+		(struct desc_ptr){ (X86_TRAP_MC + 1) * sizeof(gate_desc) - 1,
+				   in_transit(share->id, twinos_transit_idt) };
 	memunmap(page);
 	return 0;
 }
@@ -116,6 +113,7 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 	u8 *area = (u8 *)os->shared - TWINOS_SHARED_OFFSET;
 	struct setup_data *node = (void *)(area + TWINOS_SHARE_OFFSET);
 	struct twinos_shared *shared = os->shared;
+	const struct pci_mmcfg_region *cfg;
 	struct twinos_transit *transit;
 	struct first_frame *frame;
 	struct timespec64 wall;
@@ -137,9 +135,8 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 
 	frame = (void *)(area + TWINOS_STACK_TOP - sizeof(*frame));
 	frame->flags = X86_EFLAGS_FIXED;
-	frame->entry = os->entry;
 	frame->shared = (u64)shared;
-	frame->start = in_transit(share->id, twinos_start_start);
+	frame->entry = os->entry;
 
 	shared->magic = TWINOS_SHARED_MAGIC;
 	shared->version = TWINOS_ABI_VERSION;
@@ -157,16 +154,12 @@ int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 	shared->apic_ids[0] = shared->leading_apic_id;
 	for (i = 0; i < share->nr_cpus; i++)
 		shared->apic_ids[i] = cpu_physical_id(share->cpus[i]);
-#ifdef CONFIG_PCI_MMCONFIG
-	if (!list_empty(&pci_mmcfg_list)) {
-		struct pci_mmcfg_region *cfg;
-
-		cfg = list_first_entry(&pci_mmcfg_list, struct pci_mmcfg_region, list);
+	cfg = list_first_entry_or_null(&pci_mmcfg_list, struct pci_mmcfg_region, list);
+	if (cfg) {
 		shared->mmconfig_addr = cfg->address;
 		shared->mmconfig_segment = cfg->segment;
 		shared->mmconfig_buses = cfg->start_bus | cfg->end_bus << 8;
 	}
-#endif
 	shared->wall_tsc = rdtsc();
 	ktime_get_real_ts64(&wall);
 	shared->wall_sec = wall.tv_sec;

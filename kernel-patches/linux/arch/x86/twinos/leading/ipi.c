@@ -14,12 +14,7 @@ void twinos_ring(u32 apic_id)
 	twinos_lapic_send(X86_PLATFORM_IPI_VECTOR, apic_id);
 }
 
-/**
- * twinos_init_cpu() - stop a CPU by an INIT
- *
- * It leaves a CPU waiting for a SIPI, in no kernel's memory, whatever it was doing. x2APIC does not
- * tell when it has arrived; it takes less than this.
- */
+/** twinos_init_cpu() - by an INIT a CPU waits for a SIPI, in no kernel's memory */
 void twinos_init_cpu(unsigned int cpu)
 {
 	scoped_guard(irqsave) {
@@ -27,7 +22,7 @@ void twinos_init_cpu(unsigned int cpu)
 				  cpu_physical_id(cpu));
 		twinos_lapic_send(APIC_INT_LEVELTRIG | APIC_DM_INIT, cpu_physical_id(cpu));
 	}
-	udelay(10);
+	udelay(10);	/* x2APIC does not tell when it has arrived; it takes less */
 }
 
 /*

@@ -84,13 +84,6 @@ static void warn_about_machine_checks(void)
 #endif
 }
 
-static void launched(struct twinos_os *os)
-{
-	os->running = true;
-	os->loaded = false;
-	os->launched = true;
-}
-
 static long launch_here(void *data)
 {
 	struct twinos_os *os = data;
@@ -98,13 +91,11 @@ static long launch_here(void *data)
 
 	if (err)
 		return err;
-	launched(os);
-	local_irq_disable();
+	guard(irq)();
 	os->shared->enter_tsc = rdtsc();
 	twinos_first_switch();
 	os->shared->first_return_tsc = rdtsc();
 	twinos_guard_start();
-	local_irq_enable();
 	return 0;
 }
 
@@ -120,7 +111,6 @@ static int launch_dedicated(struct twinos_os *os)
 		twinos_take_cpus_back(os);
 		return err;
 	}
-	launched(os);
 	os->shared->first_return_tsc = rdtsc();
 	return 0;
 }
@@ -154,11 +144,15 @@ int twinos_launch(struct twinos_os *os, u64 now)
 	if (!err) {
 		warn_about_machine_checks();
 		os->give_back = false;
+		os->running = true;
 		twinos_route_pins(os, os->shared->apic_ids[0]);
 		err = shared ? work_on_cpu(TWINOS_SHARED_CPU, launch_here, os) :
 			       launch_dedicated(os);
 	}
+	os->launched |= !err;
+	os->loaded = err;
 	if (err) {
+		os->running = false;
 		twinos_route_pins(os, BAD_APICID);
 		put_pages_list(&os->launch_tables);
 	}

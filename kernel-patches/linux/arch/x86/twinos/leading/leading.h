@@ -26,7 +26,6 @@ struct twinos_os {
 	u32 id;
 	enum twinos_mode mode;
 	bool loaded;			/* an image waits in the window */
-	bool launching;			/* and is on its way to the other OS */
 	bool launched;			/* the shared page is or was in use */
 	bool running;			/* from the launch until its end is dealt with */
 	bool give_back;			/* at its end its devices return to this OS */
@@ -38,6 +37,7 @@ struct twinos_os {
 	struct twinos_shared *shared;	/* the shared page, in this OS's slot */
 	struct list_head launch_tables;	/* pages of the page table that it began with */
 	enum twinos_state ended;	/* how it ended, once it is not running */
+	enum twinos_state told;		/* what those who poll have been told */
 	char reason[160];
 	unsigned int weight;		/* percent of a shared CPU */
 	unsigned int slice_us;

@@ -306,8 +306,5 @@ int twinos_reboot(unsigned int cmd, unsigned long id)
 		       os->id);
 		return -EIO;
 	}
-	os->launching = true;
-	err = twinos_launch(os, now);
-	os->launching = false;
-	return err;
+	return twinos_launch(os, now);
 }

@@ -9,11 +9,7 @@
 
 #include "leading.h"
 
-/**
- * twinos_stray_vector() - an interrupt of no OS that shares this CPU
- *
- * Of one that is being moved, or has ended. Hard interrupt context, after EOI.
- */
+/** twinos_stray_vector() - of an OS that is moved or has ended. Hard interrupt, after EOI. */
 void twinos_stray_vector(unsigned int vector)
 {
 	/* Ends at any moment, on another CPU. */
@@ -110,10 +106,9 @@ static long share_here(void *data)
 	set_place(os, TWINOS_TIME_SHARED, os->shared->leading_apic_id);
 	os->shared->side[TWINOS_LEADING].vrun = 0;
 	os->shared->side[TWINOS_COEXISTING].vrun = 0;
-	local_irq_disable();
+	guard(irq)();
 	twinos_guard_start();
 	twinos_first_switch();
-	local_irq_enable();
 	return 0;
 }
 

@@ -109,7 +109,7 @@ enum twinos_state twinos_get_state(const struct twinos_os *os)
 	if (os->running)
 		return READ_ONCE(os->shared->state);
 	if (os->loaded)
-		return os->launching ? TWINOS_STARTING : TWINOS_LOADED;
+		return TWINOS_LOADED;
 	return os->launched ? os->ended : TWINOS_EMPTY;
 }
 
@@ -292,6 +292,7 @@ static const struct kobj_type os_type = {
 /** twinos_notify() - the state of an OS has changed: wake who polls */
 void twinos_notify(struct twinos_os *os)
 {
+	os->told = twinos_get_state(os);
 	atomic_long_inc(&twinos_changes);
 	wake_up_interruptible_poll(&twinos_watchers, EPOLLIN | EPOLLPRI);
 	sysfs_notify(&os->kobj, NULL, "state");
