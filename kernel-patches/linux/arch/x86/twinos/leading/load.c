@@ -51,8 +51,9 @@ static int take_share(struct kexec_segment *segments, unsigned long *nr, struct 
 			continue;
 		if (!share->id)
 			share->id = free_number();
-		if (node->len < sizeof(*share) || twinos_share_check(share) ||
-		    s->mem != share->window_start + TWINOS_SHARE_OFFSET || s->memsz > PAGE_SIZE) {
+		if (node->len < sizeof(*share) || node->len > PAGE_SIZE ||
+		    twinos_share_check(share) || s->memsz > PAGE_SIZE ||
+		    s->mem != share->window_start + TWINOS_SHARE_OFFSET) {
 			pr_err("the share is malformed\n");
 			return -EINVAL;
 		}
