@@ -412,42 +412,40 @@ static void timer_or_doorbell(void)
  * it: a kernel that still takes its timer interrupt gives way when its turn is over, however long
  * that may be.
  */
-static bool overdue(void)
+static bool overdue(const struct twinos_side *other, u64 since, u64 now)
 {
-	const struct twinos_shared *shared = twinos_shared();
-	const struct twinos_side *other = twinos_other();
-	u64 since = twinos_me()->resumed_tsc;
-	u64 now = rdtsc();
-
-	if (!timesharing)
-		return false;
-	/* It gives the CPU back in NMIs, but has no interrupts yet after so long. */
-	if (!twinos_timer_owned() && twinos_me()->run_tsc > BOOT_LIMIT * shared->guard_tsc)
-		return true;
 	if (!other_wants_cpu(other, now))
 		return false;
 	if (other->idle && other->wake_tsc != U64_MAX)
 		since = max(since, other->wake_tsc);
 	if (twinos_timer_turn() != U64_MAX)
 		since = max(since, twinos_timer_turn());
-	return now > since + shared->guard_tsc;
+	return now > since + twinos_shared()->guard_tsc;
 }
 
 /**
- * twinos_overdue_twice() - has it been overdue in two NMIs, with nothing in between?
+ * twinos_hung() - does this OS not give the CPU back? In an NMI.
  *
- * A machine that was stopped takes an NMI before the timer interrupt that is due, which then comes
- * first. In an NMI.
+ * It has been overdue for a quarter of a second, with nothing in between: a machine that was stopped
+ * takes an NMI, or several, before the interrupt that is due. Or it boots, gives the CPU back in
+ * NMIs, and has no interrupts yet after so long.
  */
-bool twinos_overdue_twice(void)
+bool twinos_hung(void)
 {
-	static u64 seen;	/* resumed_tsc, which every interrupt changes */
-	u64 before = seen;
+	static u64 seen, since;	/* seen: resumed_tsc, which every interrupt changes */
+	u64 mark = twinos_me()->resumed_tsc, now = rdtsc();
+	u64 limit = twinos_shared()->guard_tsc;
 
-	if (!overdue())
+	if (!timesharing)
 		return false;
-	seen = twinos_me()->resumed_tsc;
-	return seen == before;
+	if (!twinos_timer_owned() && twinos_me()->run_tsc > BOOT_LIMIT * limit)
+		return true;
+	if (!overdue(twinos_other(), mark, now))
+		return false;
+	if (seen != mark)
+		since = now;
+	seen = mark;
+	return now - since > limit / 4;
 }
 
 /* ---- begin and end ---- */

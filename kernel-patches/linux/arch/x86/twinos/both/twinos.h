@@ -194,7 +194,7 @@ void twinos_continue_alone(void);
 void twinos_account(void *unused);
 bool twinos_yield_early(void);
 void twinos_note_for_other(unsigned int vector);
-bool twinos_overdue_twice(void);
+bool twinos_hung(void);
 bool twinos_timesharing(void);
 
 /* pci.c */

@@ -20,7 +20,7 @@ asmlinkage bool twinos_guarded(void)
 			native_halt();
 	if (!twinos_timesharing())
 		return false;
-	if (twinos_overdue_twice())
+	if (twinos_hung())
 		twinos_leave_for_good(TWINOS_HUNG, "hung with interrupts off");
 	/* It was for the leading OS: a backtrace, a counter, the button. */
 	if (!twinos_yield_early())

@@ -249,8 +249,8 @@ int twinos_check_cpus(const struct twinos_os *os, const struct twinos_share *sha
 }
 
 /*
- * A lent CPU is one that has not been booted for this OS: so no interrupt is broadcast to all CPUs
- * of the machine any more, see apic_smt_update().
+ * No interrupt is broadcast to all CPUs of the machine as long as one that is present has not been
+ * booted, or the reverse, see apic_smt_update(): so is each lent CPU until it boots again.
  */
 static void set_lent(unsigned int cpu, bool is_lent)
 {
@@ -266,6 +266,7 @@ static void set_lent(unsigned int cpu, bool is_lent)
 static void set_away(unsigned int cpu, bool away)
 {
 	set_cpu_present(cpu, !away);
+	cpumask_assign_cpu(cpu, &cpus_booted_once_mask, away);
 	get_cpu_device(cpu)->offline_disabled = away;
 }
 
