@@ -6,6 +6,7 @@
  * and ends interrupts with it and leaves all else as it is.
  */
 #include <linux/acpi.h>
+#include <linux/console.h>
 #include <linux/cpuidle.h>
 #include <linux/kexec.h>
 #include <linux/nmi.h>
@@ -42,6 +43,8 @@ DEFINE_END(crash, TWINOS_CRASHED, "crash", struct pt_regs *regs)
 
 static int end_panic(struct notifier_block *nb, unsigned long event, void *message)
 {
+	/* In an NMI or a machine check nothing has been printed yet. */
+	console_flush_on_panic(CONSOLE_FLUSH_PENDING);
 	twinos_leave_for_good(TWINOS_CRASHED, message);
 }
 
