@@ -93,7 +93,8 @@ static noinline void save_settled(struct twinos_side *me)
 	cpu_state.gs_base = __rdmsr(MSR_GS_BASE);
 	native_store_gdt(&cpu_state.gdt);
 	store_idt(&cpu_state.idt);
-	cpu_state.xcr0 = native_read_cr4() & X86_CR4_OSXSAVE ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
+	cpu_state.xcr0 = native_read_cr4() & X86_CR4_OSXSAVE ?
+			 xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
 	hash = mix(hash, cpu_state.xcr0);
 	for (int i = 0; i < nr_boot_msrs; i++) {
 		cpu_state.boot_msr[i] = __rdmsr(boot_msrs[i]);

@@ -142,7 +142,7 @@ int twinos_timer_init(const struct twinos_shared *shared)
 					0xf, 0x7fffffff);
 	if (!owned)
 		return -ENODEV;
-	/* The replaced device masks the vector when it is looked at for broadcasts and shut down. */
+	/* The replaced device masks the vector when it is shut down as a broadcast device. */
 	guard(irqsave)();
 	own(NULL);
 	program(rdtsc());

@@ -65,7 +65,7 @@ static __always_inline bool other_wants_cpu(const struct twinos_side *other, u64
 	return !READ_ONCE(other->idle) || other->wake_tsc <= now || has_pending(other);
 }
 
-/* In percent. The other OS can write there, too: never divide by its zero. */
+/* In percent; never a zero of the other OS. */
 static __always_inline u32 weight(void)
 {
 	return clamp(READ_ONCE(twinos_shared()->weight[twinos_role]), 1U, 99U);
@@ -426,9 +426,9 @@ static bool overdue(const struct twinos_side *other, u64 since, u64 now)
 /**
  * twinos_hung() - does this OS not give the CPU back? In an NMI.
  *
- * It has been overdue for a quarter of a second, with nothing in between: a machine that was stopped
- * takes an NMI, or several, before the interrupt that is due. Or it boots, gives the CPU back in
- * NMIs, and has no interrupts yet after so long.
+ * It has been overdue for a quarter of a second, with nothing in between: a machine that was
+ * stopped takes an NMI, or several, before the interrupt that is due. Or it boots, gives the CPU
+ * back in NMIs, and has no interrupts yet after so long.
  */
 bool twinos_hung(void)
 {

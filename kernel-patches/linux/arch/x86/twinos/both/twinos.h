@@ -149,7 +149,7 @@ extern const char twinos_enter_start[], twinos_park_start[];
  * @why: for those who look
  *
  * Any context, even NMI. Nothing of this OS runs on this CPU afterwards: a shared one goes on in
- * the leading OS, one of its own waits to be taken back. Inline: objtool sees that it does not return.
+ * the leading OS, one of its own waits to be taken back. Inline, so that objtool sees no return.
  */
 static __always_inline void __noreturn twinos_leave_for_good(enum twinos_state state,
 							     const char *why)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A coexisting OS under the launch guard (leading/guard.c). In the NMI it looks how long the leading
- * OS has been waiting for the CPU, and gives it back for good if that is too long. While it boots
- * and no interrupt can take the CPU from it yet, the NMI does that, whatever it is doing: so no
- * stretch of a boot keeps the leading OS waiting.
+ * A coexisting OS under the launch guard (leading/guard.c). In the NMI it looks how long the
+ * leading OS has been waiting for the CPU, and gives it back for good if that is too long. While it
+ * boots and no interrupt can take the CPU from it yet, the NMI does that, whatever it is doing: so
+ * no stretch of a boot keeps the leading OS waiting.
  */
 #include <asm/desc.h>
 #include <asm/nmi.h>

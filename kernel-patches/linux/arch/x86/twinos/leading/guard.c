@@ -79,10 +79,10 @@ static void let_raise(bool nmi)
 
 static void pause_timer(void)
 {
-	if (hpet)
+	if (hpet) {
 		writel(readl(hpet + HPET_Tn_CFG(0)) & ~(HPET_TN_ENABLE | HPET_TN_PERIODIC),
 		       hpet + HPET_Tn_CFG(0));
-	else {
+	} else {
 		/* Mode 0, no count: as clockevent_i8253_disable(), but in an NMI, too. */
 		outb_p(0x30, PIT_MODE);
 		outb_p(0, PIT_CH0);

@@ -22,13 +22,13 @@ static void *new_table(void *tables)
 
 	if (!page)
 		return NULL;
-	list_add(&page->lru, tables);
+	list_add_tail(&page->lru, tables);
 	return page_address(page);
 }
 
 /*
- * The address space in which the coexisting OS begins: its window mapped to itself, and this
- * kernel's mapping of its slot. Freed with os->launch_tables.
+ * The address space in which the coexisting OS begins: this kernel's mapping of its slot, and
+ * mapped to itself its window, and these tables, which a 5-level decompressor looks at.
  */
 static int make_launch_table(struct twinos_os *os, u64 *cr3)
 {
@@ -41,9 +41,14 @@ static int make_launch_table(struct twinos_os *os, u64 *cr3)
 		.direct_gbpages	= boot_cpu_has(X86_FEATURE_GBPAGES),
 	};
 	pgd_t *top = new_table(&os->launch_tables);
+	struct page *page;
 
 	if (!top || kernel_ident_mapping_init(&mapping, top, start, start + os->share.window_size))
 		return -ENOMEM;
+	list_for_each_entry(page, &os->launch_tables, lru)	/* which may grow */
+		if (kernel_ident_mapping_init(&mapping, top, page_to_phys(page),
+					      page_to_phys(page) + PAGE_SIZE))
+			return -ENOMEM;
 	top[pgd_index(TWINOS_SHARED_VA)] = *pgd_offset_k(TWINOS_SHARED_VA);
 	*cr3 = __pa(top);
 	return 0;

@@ -101,12 +101,12 @@ static long launch_here(void *data)
 
 static int launch_dedicated(struct twinos_os *os)
 {
-	unsigned int i = os->share.nr_cpus;
+	unsigned int i, n = os->share.nr_cpus;
 	int err = 0;
 
 	/* The CPU that boots comes last: it may start the others at once. */
-	while (!err && i--)
-		err = twinos_lend_cpu(i ? NULL : os, os->share.cpus[i]);
+	for (i = 1; i <= n && !err; i++)
+		err = twinos_lend_cpu(i < n ? NULL : os, os->share.cpus[i % n]);
 	if (err) {
 		twinos_take_cpus_back(os);
 		return err;
@@ -149,10 +149,10 @@ int twinos_launch(struct twinos_os *os, u64 now)
 		err = shared ? work_on_cpu(TWINOS_SHARED_CPU, launch_here, os) :
 			       launch_dedicated(os);
 	}
-	os->launched |= !err;
 	os->loaded = err;
+	os->running = !err;
+	os->launched |= !err;
 	if (err) {
-		os->running = false;
 		twinos_route_pins(os, BAD_APICID);
 		put_pages_list(&os->launch_tables);
 	}

@@ -130,11 +130,9 @@ static int to_shared_cpu(struct twinos_os *os)
  * @os: with one CPU
  * @cpu: of this OS, online; 0 to share that one
  *
- * Process context, twinos_mutex held. Returns 0 when it is there, or an errno with everything as it
- * was: ESRCH, EBUSY if another OS shares the CPU, EOPNOTSUPP if it has several CPUs, ENODEV,
- * ECANCELED if the CPU cannot be taken offline, ETIMEDOUT if the OS does not answer. EIO if it hung
- * on the way and has ended. It goes from one CPU of its own to another by way of the shared one,
- * and stays there if it can neither go on nor back.
+ * From one CPU of its own to another by way of the shared one, where it stays if it can neither go
+ * on nor back. Process context, twinos_mutex held. Returns 0 or an errno, with everything as it was
+ * but for EIO (it hung and has ended): see include/twinos/control.h.
  */
 int twinos_move(struct twinos_os *os, unsigned int cpu)
 {
