@@ -9,8 +9,8 @@
 #include "twinos.h"
 
 /* All times are TSC ticks. */
-static u64 deadline = U64_MAX;	/* next event of this kernel */
-static u64 turn_end = U64_MAX;	/* when to think about the other OS */
+u64 twinos_timer_next = U64_MAX;	/* next event of this kernel */
+u64 twinos_timer_turn = U64_MAX;	/* when to think about the other OS, see twinos_timer_set_turn() */
 static u64 lapic_mult;		/* LAPIC timer counts per tick, << LAPIC_SHIFT */
 static bool tsc_deadline;	/* the timer compares with the TSC */
 static bool owned;		/* it is programmed by us */
@@ -22,7 +22,7 @@ static bool owned;		/* it is programmed by us */
 
 static void program(u64 now)
 {
-	u64 target = min(deadline, turn_end);
+	u64 target = min(twinos_timer_next, twinos_timer_turn);
 	u64 count = 0;
 
 	if (tsc_deadline) {
@@ -53,14 +53,14 @@ static int set_next_event(unsigned long delta, struct clock_event_device *dev)
 {
 	u64 now = rdtsc();
 
-	deadline = now + (u64)delta * TICKS_PER_COUNT;
+	twinos_timer_next = now + (u64)delta * TICKS_PER_COUNT;
 	program(now);
 	return 0;
 }
 
 static int set_shutdown(struct clock_event_device *dev)
 {
-	deadline = U64_MAX;
+	twinos_timer_next = U64_MAX;
 	if (owned)
 		program(rdtsc());
 	return 0;
@@ -84,33 +84,21 @@ bool twinos_timer_owned(void)
 	return owned && raw_smp_processor_id() == TWINOS_SHARED_CPU;
 }
 
-/** twinos_timer_next() - next event of this kernel, TSC; U64_MAX: none */
-u64 twinos_timer_next(void)
-{
-	return deadline;
-}
-
 /** twinos_timer_handle() - deal with this kernel's event if its time has come. In an interrupt. */
 void twinos_timer_handle(void)
 {
-	if (rdtsc() < deadline)
+	if (rdtsc() < twinos_timer_next)
 		return;
-	deadline = U64_MAX;
+	twinos_timer_next = U64_MAX;
 	clockevent.event_handler(&clockevent);
 }
 
 /** twinos_timer_set_turn() - fire at @end (TSC) at the latest. Interrupts off. */
 void twinos_timer_set_turn(u64 end)
 {
-	turn_end = end;
+	twinos_timer_turn = end;
 	if (owned)
 		program(rdtsc());
-}
-
-/** twinos_timer_turn() - what was set last */
-u64 twinos_timer_turn(void)
-{
-	return turn_end;
 }
 
 /** twinos_timer_restart() - on another CPU's APIC, with no turn. Interrupts off. */

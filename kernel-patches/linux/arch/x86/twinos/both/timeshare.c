@@ -24,7 +24,7 @@
 #include "twinos.h"
 
 /* All times are TSC ticks. */
-static bool timesharing;	/* there is another OS to share this CPU with */
+bool twinos_timesharing;	/* there is another OS to share this CPU with */
 static u64 grace_end;		/* until then foreign interrupts wait */
 static bool halted;		/* since resumed_tsc, both OSes idle */
 static u64 wanted_tsc;		/* since when the CPU is to be given away; 0: it is not */
@@ -68,7 +68,9 @@ static __always_inline bool other_wants_cpu(const struct twinos_side *other, u64
 /* In percent; never a zero of the other OS. */
 static __always_inline u32 weight(void)
 {
-	return clamp(READ_ONCE(twinos_shared()->weight[twinos_role]), 1U, 99U);
+	u32 percent = READ_ONCE(twinos_shared()->weight[twinos_role]);
+
+	return percent - 1 < 99 ? percent : 50;
 }
 
 /* CPU time of @me, weighted; the time of a halted CPU is nobody's. */
@@ -162,7 +164,7 @@ static void note_departure(struct twinos_side *me, u64 now, bool idle)
 {
 	charge(me, now);
 	me->idle = idle;
-	me->wake_tsc = twinos_timer_next();
+	me->wake_tsc = twinos_timer_next;
 	me->switches++;
 	me->donated += idle;
 	if (wanted_tsc)
@@ -199,8 +201,8 @@ static void note_absence(struct twinos_side *me, u64 left, u64 now, bool idle)
 static void begin_turn(struct twinos_side *me, const struct twinos_side *other, u64 now,
 		       bool idle)
 {
-	if (idle && (s64)(other->vrun - me->vrun) > (s64)slice() / 2)
-		me->vrun = other->vrun - slice() / 2;
+	if (idle)
+		me->vrun = max_t(s64, me->vrun, other->vrun - slice() / 2);
 	/* Time to handle them, before the other OS's next one takes the CPU. */
 	grace_end = 0;
 	if (has_pending(me)) {
@@ -213,7 +215,7 @@ static void begin_turn(struct twinos_side *me, const struct twinos_side *other, 
 /* There is no other OS any more. This kernel may need its locks at once. */
 static void end_sharing(void)
 {
-	timesharing = false;
+	twinos_timesharing = false;
 	twinos_timer_set_turn(U64_MAX);
 	twinos_break_locks(twinos_shared()->id);
 	WRITE_ONCE(twinos_common->doorbell, 1);
@@ -309,7 +311,7 @@ static void consider(u64 now)
 	if (!other_is_due(me, twinos_other(), now)) {
 		wanted_tsc = 0;
 		set_turn(now);
-		if (now < grace_end && grace_end < twinos_timer_turn())
+		if (now < grace_end && grace_end < twinos_timer_turn)
 			twinos_timer_set_turn(grace_end);
 		return;
 	}
@@ -346,7 +348,7 @@ static int giver_thread(void *unused)
 			schedule();
 		__set_current_state(TASK_RUNNING);
 		guard(irq)();
-		if (wanted_tsc && timesharing)
+		if (wanted_tsc && twinos_timesharing)
 			switch_in_thread();
 		wanted_tsc = 0;
 	}
@@ -363,7 +365,7 @@ bool __cpuidle twinos_idle(void)
 {
 	u64 now;
 
-	if (likely(!READ_ONCE(timesharing)) ||
+	if (likely(!READ_ONCE(twinos_timesharing)) ||
 	    raw_smp_processor_id() != TWINOS_SHARED_CPU)
 		return false;
 
@@ -399,7 +401,7 @@ static void timer_or_doorbell(void)
 	if (unlikely(has_pending(twinos_me())))
 		twinos_raise_pending();
 	twinos_timer_handle();
-	if (timesharing)
+	if (twinos_timesharing)
 		consider(rdtsc());
 	else
 		twinos_timer_set_turn(U64_MAX);
@@ -418,8 +420,8 @@ static bool overdue(const struct twinos_side *other, u64 since, u64 now)
 		return false;
 	if (other->idle && other->wake_tsc != U64_MAX)
 		since = max(since, other->wake_tsc);
-	if (twinos_timer_turn() != U64_MAX)
-		since = max(since, twinos_timer_turn());
+	if (twinos_timer_turn != U64_MAX)
+		since = max(since, twinos_timer_turn);
 	return now > since + twinos_shared()->guard_tsc;
 }
 
@@ -436,7 +438,7 @@ bool twinos_hung(void)
 	u64 mark = twinos_me()->resumed_tsc, now = rdtsc();
 	u64 limit = twinos_shared()->guard_tsc;
 
-	if (!timesharing)
+	if (!twinos_timesharing)
 		return false;
 	if (!twinos_timer_owned() && twinos_me()->run_tsc > BOOT_LIMIT * limit)
 		return true;
@@ -486,14 +488,14 @@ int twinos_start_giver(void)
 void twinos_first_switch(void)
 {
 	twinos_me()->resumed_tsc = rdtsc();
-	timesharing = true;
+	twinos_timesharing = true;
 	switch_in_thread();
 }
 
 /** twinos_timeshare_end() - the other OS gets the shared CPU no more. There, interrupts off. */
 void twinos_timeshare_end(void *unused)
 {
-	timesharing = false;
+	twinos_timesharing = false;
 }
 
 /**
@@ -507,7 +509,7 @@ void twinos_timeshare_resume(void *unused)
 	u64 now = rdtsc();
 
 	twinos_me()->resumed_tsc = now;
-	timesharing = true;
+	twinos_timesharing = true;
 	twinos_timer_restart();
 	set_turn(now);
 }
@@ -515,15 +517,9 @@ void twinos_timeshare_resume(void *unused)
 /** twinos_continue_alone() - on a CPU that is not shared. Interrupts off. */
 void twinos_continue_alone(void)
 {
-	timesharing = false;
+	twinos_timesharing = false;
 	twinos_timer_restart();
 	twinos_raise_pending();
-}
-
-/** twinos_timesharing() - is there an OS that this one shares its CPU with? */
-bool twinos_timesharing(void)
-{
-	return READ_ONCE(timesharing);
 }
 
 /** twinos_note_for_other() - the other OS gets this CPU for an interrupt. There, interrupts off. */
@@ -531,7 +527,7 @@ void twinos_note_for_other(unsigned int vector)
 {
 	u64 now = rdtsc();
 
-	if (!timesharing)
+	if (!twinos_timesharing)
 		return;
 	twinos_note(twinos_other(), vector);
 	charge(twinos_me(), now);
@@ -561,9 +557,9 @@ static int vector_in_service(void)
  */
 bool twinos_yield_early(void)
 {
-	u64 turn_end = twinos_timer_owned() ? twinos_timer_turn() : twinos_me()->resumed_tsc;
+	u64 turn_end = twinos_timer_owned() ? twinos_timer_turn : twinos_me()->resumed_tsc;
 
-	if (!timesharing || READ_ONCE(twinos_shared()->state) != TWINOS_STARTING ||
+	if (!twinos_timesharing || READ_ONCE(twinos_shared()->state) != TWINOS_STARTING ||
 	    turn_end > rdtsc() - twinos_shared()->tsc_khz / 2 || READ_ONCE(switching) ||
 	    twinos_holds_lock() || vector_in_service() >= 0)
 		return false;
@@ -580,17 +576,12 @@ bool twinos_yield_early(void)
 void __init twinos_timeshare_early(void)
 {
 	twinos_me()->resumed_tsc = rdtsc();
-	timesharing = !twinos_dedicated();
-	if (timesharing)
+	twinos_timesharing = !twinos_dedicated();
+	if (twinos_timesharing)
 		switch_os(OVER_TASK);
 }
 
 /* ---- foreign interrupts ---- */
-
-static bool level_triggered(unsigned int vector)
-{
-	return twinos_lapic_read(APIC_TMR + vector / 32 * 0x10) & BIT(vector % 32);
-}
 
 /*
  * Flow handler of the vectors that belong to the other OS. A level-triggered one, which only the
@@ -602,17 +593,18 @@ static void foreign_interrupt(struct irq_desc *desc)
 {
 	int vector = vector_in_service();
 
-	if (vector >= 0 && timesharing && level_triggered(vector)) {
+	if (vector >= 0 && twinos_timesharing &&
+	    twinos_lapic_read(APIC_TMR + vector / 32 * 0x10) & BIT(vector % 32)) {
 		WRITE_ONCE(twinos_other()->held, 1);
 	} else {
 		apic_eoi();
-		if (vector >= 0 && timesharing)
+		if (vector >= 0 && twinos_timesharing)
 			twinos_note(twinos_other(), vector);
 	}
 	if (vector < 0)
 		return;
 	kstat_incr_irq_this_cpu(irq_desc_get_irq(desc));
-	if (timesharing) {
+	if (twinos_timesharing) {
 		twinos_me()->foreign++;
 		consider(rdtsc());
 	} else if (role->stray_vector) {

@@ -104,13 +104,6 @@ void twinos_lapic_write(u32 reg, u32 value);
 void twinos_lapic_send(u32 command, u32 apic_id);
 void twinos_lapic_drain(void);
 
-/* lock.c */
-void twinos_lock(void);
-void twinos_unlock(void);
-bool twinos_holds_lock(void);
-void twinos_break_locks(u32 id);
-void twinos_alone(void);
-
 /* What the transit code or an NMI has met, in one instruction: an NMI may come between two. */
 static __always_inline void twinos_note_exception(u32 which)
 {
@@ -166,13 +159,12 @@ static __always_inline void __noreturn twinos_leave_for_good(enum twinos_state s
 		native_halt();
 }
 
-/* timer.c */
+/* timer.c; U64_MAX: none */
+extern u64 twinos_timer_next, twinos_timer_turn;
 int twinos_timer_init(const struct twinos_shared *shared);
 bool twinos_timer_owned(void);
-u64 twinos_timer_next(void);
 void twinos_timer_handle(void);
 void twinos_timer_set_turn(u64 end);
-u64 twinos_timer_turn(void);
 void twinos_timer_restart(void);
 
 /* pending.c */
@@ -195,9 +187,14 @@ void twinos_account(void *unused);
 bool twinos_yield_early(void);
 void twinos_note_for_other(unsigned int vector);
 bool twinos_hung(void);
-bool twinos_timesharing(void);
+extern bool twinos_timesharing;
 
 /* pci.c */
+void twinos_lock(void);
+void twinos_unlock(void);
+bool twinos_holds_lock(void);
+void twinos_break_locks(u32 id);
+void twinos_alone(void);
 extern const struct pci_raw_ops twinos_pci_ops;
 void twinos_pci_divert(const struct pci_raw_ops *ops);
 

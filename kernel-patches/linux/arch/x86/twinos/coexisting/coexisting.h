@@ -5,9 +5,6 @@
 
 #include "../both/twinos.h"
 
-/* console.c */
-void twinos_console_init(void);
-
 /* pins.c */
 extern struct twinos_share twinos_own_share;
 void twinos_pins_init(void);
@@ -17,9 +14,11 @@ int twinos_pci_arch_init(void);
 int twinos_pci_scan(void);
 
 /* guarded.c, early_nmi_64.S */
-void twinos_guard_early(void (*early_nmi)(void));
+void twinos_guard_early(void);
+void twinos_set_nmi_gate(void (*entry)(void));
 asmlinkage bool twinos_guarded(void);
 asmlinkage void twinos_early_nmi(void);
+asmlinkage void twinos_filter_nmi(void);
 
 /* moved.c */
 void twinos_answer_request(void);

@@ -7,6 +7,7 @@
  */
 #include <asm/desc.h>
 #include <asm/nmi.h>
+#include <asm/text-patching.h>
 #include <asm/trapnr.h>
 
 #include "coexisting.h"
@@ -18,7 +19,7 @@ asmlinkage bool twinos_guarded(void)
 	if (READ_ONCE(twinos_common->crashed))
 		for (;;)
 			native_halt();
-	if (!twinos_timesharing())
+	if (!READ_ONCE(twinos_timesharing))
 		return false;
 	if (twinos_hung())
 		twinos_leave_for_good(TWINOS_HUNG, "hung with interrupts off");
@@ -40,21 +41,33 @@ static struct nmiaction action = {
 	.max_duration	= U64_MAX,	/* the time away is no duration */
 };
 
-/**
- * twinos_guard_early() - answer the guard from now on
- * @early_nmi: entry that needs nothing of this kernel and calls twinos_guarded()
- *
- * The kernel's own exception gates come long before its interrupts, so the handler is there from
- * the beginning. Until then the NMI goes to one that needs no stack but that of what it interrupts.
- */
-void __init twinos_guard_early(void (*early_nmi)(void))
+/* text_poke_early() as long as the kernel changes its code by that. */
+unsigned long twinos_patcher __ro_after_init;
+
+static int __init end_of_patching(void)
+{
+	twinos_patcher = 0;
+	return 0;
+}
+early_initcall(end_of_patching);
+
+/** twinos_set_nmi_gate() - in the IDT in use, on the stack that it names. Interrupts off. */
+void __init twinos_set_nmi_gate(void (*entry)(void))
 {
 	struct desc_ptr idt;
-	gate_desc nmi;
+	gate_desc *gate, new;
 
 	store_idt(&idt);
-	pack_gate(&nmi, GATE_INTERRUPT, (unsigned long)early_nmi, 0, 0, __KERNEL_CS);
-	memcpy((gate_desc *)idt.address + X86_TRAP_NMI, &nmi, sizeof(nmi));
+	gate = (gate_desc *)idt.address + X86_TRAP_NMI;
+	pack_gate(&new, GATE_INTERRUPT, (unsigned long)entry, 0, gate->bits.ist, __KERNEL_CS);
+	/* At once for an NMI: the rest is the same in all addresses of this kernel. */
+	WRITE_ONCE(*(u64 *)gate, *(u64 *)&new);
+}
+
+/** twinos_guard_early() - answer the guard from now on; the gate is there, or about to be */
+void __init twinos_guard_early(void)
+{
+	twinos_patcher = (unsigned long)text_poke_early;
 	if (__register_nmi_handler(NMI_UNKNOWN, &action))
 		pr_warn("no NMI handler: if this OS hangs, the machine does\n");
 }

@@ -26,6 +26,26 @@
 
 static const struct twinos_share *share = &twinos_own_share;
 
+/* Everything that this kernel prints is kept for the leading OS, also when it has crashed. */
+static void ring_write(struct console *con, const char *text, unsigned int count)
+{
+	struct twinos_shared *shared = twinos_shared();
+	char *ring = twinos_va(TWINOS_RING_OFFSET);
+	u64 head = shared->ring_head;
+
+	for (; count; count--, head++)
+		ring[head & (TWINOS_RING_SIZE - 1)] = *text++;
+	/* The reader in the other OS must find the text that head covers. */
+	smp_store_release(&shared->ring_head, head);
+}
+
+static struct console ring_console = {
+	.name	= "twinos",
+	.write	= ring_write,
+	.flags	= CON_ENABLED | CON_PRINTBUFFER | CON_ANYTIME,
+	.index	= -1,
+};
+
 /* Ending: whatever would reset, stop or halt the machine ends this OS. */
 
 #define DEFINE_END(name, state, why, argument)	\
@@ -180,6 +200,7 @@ static const struct twinos_role coexisting = {
 
 static void __init init_irq(void)
 {
+	twinos_set_nmi_gate(twinos_filter_nmi);
 	native_init_IRQ();
 	twinos_set_role(&coexisting);
 	twinos_pins_init();
@@ -342,7 +363,8 @@ void __init twinos_parse_setup_data(unsigned int type, unsigned long long pa_dat
 	if (!twinos_state_valid())
 		panic("twinos: this CPU cannot be shared");
 	set_platform();
-	twinos_guard_early(twinos_early_nmi);
+	twinos_guard_early();
+	twinos_set_nmi_gate(twinos_early_nmi);
 	twinos_timeshare_early();
-	twinos_console_init();
+	register_console(&ring_console);
 }

@@ -14,6 +14,7 @@
 #include <linux/hrtimer.h>
 #include <linux/i8253.h>
 #include <linux/io.h>
+#include <linux/iopoll.h>
 #include <linux/kthread.h>
 #include <asm/hpet.h>
 #include <asm/io_apic.h>
@@ -194,15 +195,6 @@ static const struct source sources[] = {
 	{ "another CPU", start_ipis, set_ipi_period, stop_ipis },
 };
 
-static bool ticking(void)
-{
-	unsigned int tries;
-
-	for (tries = 0; tries < 100 && !READ_ONCE(ticks); tries++)
-		usleep_range(200, 300);
-	return READ_ONCE(ticks);
-}
-
 /**
  * twinos_guard_arm() - leading OS: prepare to guard a launch
  *
@@ -211,7 +203,7 @@ static bool ticking(void)
  */
 void twinos_guard_arm(void)
 {
-	unsigned int i;
+	unsigned int i, seen;
 
 	if (armed || register_nmi_handler(NMI_UNKNOWN, guard_nmi, 0, "twinos"))
 		return;
@@ -222,7 +214,7 @@ void twinos_guard_arm(void)
 		source = &sources[i];
 		if (!source->start())
 			continue;
-		if (ticking()) {
+		if (!read_poll_timeout(READ_ONCE, seen, seen, 250, 25000, false, ticks)) {
 			source->set_period(0);
 			return;
 		}

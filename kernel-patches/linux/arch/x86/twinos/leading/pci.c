@@ -93,13 +93,12 @@ static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t
 {
 	const struct function *f = pci_get_drvdata(pdev);
 
-	if (state == pci_channel_io_normal)
-		return PCI_ERS_RESULT_CAN_RECOVER;
 	if (state == pci_channel_io_frozen && f) {
 		pci_err(pdev, "twinos: is reset under coexisting OS %u\n", f->owner);
 		lose(f->owner);
 	}
-	return PCI_ERS_RESULT_DISCONNECT;
+	return state == pci_channel_io_normal ? PCI_ERS_RESULT_CAN_RECOVER :
+						PCI_ERS_RESULT_DISCONNECT;
 }
 
 static const struct pci_error_handlers error_handlers = { .error_detected = error_detected };
