@@ -31,20 +31,6 @@ void twinos_raise_pending(void)
 	}
 }
 
-/*
- * System vectors have the same number in both kernels. One that is pending when
- * an OS leaves will be taken by the other kernel, which finds nothing to do. Not
- * that of the timer and of doorbells, at which either looks at everything.
- */
-#define KEPT_VECTORS	(GENMASK(31, FIRST_SYSTEM_VECTOR - 224) & \
-			 ~(BIT(X86_PLATFORM_IPI_VECTOR - 224) | BIT(LOCAL_TIMER_VECTOR - 224)))
-
-/** twinos_pending_system() - system vectors of this OS in the local APIC, from 224 on */
-u32 twinos_pending_system(void)
-{
-	return twinos_lapic_read(APIC_IRR + 0x70) & KEPT_VECTORS;
-}
-
 /** twinos_raise_system() - raise them again */
 void twinos_raise_system(u32 vectors)
 {

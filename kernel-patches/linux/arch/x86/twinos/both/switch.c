@@ -262,27 +262,24 @@ DEFINE_STATIC_CALL_NULL(twinos_watch_switch, void(bool back));
 /* Save everything, leave through code of the shared area, load everything. */
 static __always_inline void leave(bool park)
 {
-	struct twinos_shared *slot, *shared = twinos_shared();
-	struct twinos_transit *from, *to;
+	unsigned long slot = twinos_transit_va - TWINOS_TRANSIT_OFFSET - TWINOS_SHARED_VA;
+	struct twinos_side *me = twinos_me(), *other = twinos_other();
+	struct twinos_shared *shared = twinos_shared();
+	void *from = (void *)&me->transit + slot, *to = (void *)&other->transit + slot;
 	static u32 seen_moves;
-	u64 hash;
 
 	static_call_cond(twinos_watch_switch)(false);
 	save_control();
 	if (unlikely(!cpu_state.settled))
-		save_settled(twinos_me());
+		save_settled(me);
 
-	slot = (void *)(twinos_transit_va - TWINOS_TRANSIT_OFFSET + TWINOS_SHARED_OFFSET);
-	from = &slot->side[twinos_role].transit;
-	to = &slot->side[!twinos_role].transit;
 	asm volatile(CALL_NOSPEC
 		     : "+D" (from), "+S" (to), ASM_CALL_CONSTRAINT
 		     : THUNK_TARGET(park ? shared->park_va : twinos_transit_va)
 		     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
 	load_tables();
 	twinos_refill_rsb();
-	hash = twinos_me()->static_hash;
-	if (unlikely(!hash || hash != twinos_other()->static_hash ||
+	if (unlikely(!me->static_hash || me->static_hash != other->static_hash ||
 		     shared->moves != seen_moves)) {
 		seen_moves = shared->moves;
 		load_settled();

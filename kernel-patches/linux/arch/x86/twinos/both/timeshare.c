@@ -19,6 +19,7 @@
 #include <linux/kthread.h>
 #include <linux/static_call.h>
 #include <uapi/linux/sched/types.h>
+#include <asm/mce.h>
 #include <asm/paravirt.h>
 
 #include "twinos.h"
@@ -177,8 +178,10 @@ static void note_cost(struct twinos_side *me, const struct twinos_side *other)
 {
 	u64 cost = rdtsc() - other->switch_tsc;
 
-	me->switch_min = min(me->switch_min, cost);
-	me->switch_max = max(me->switch_max, cost);
+	if (unlikely(cost < me->switch_min))
+		me->switch_min = cost;
+	if (unlikely(cost > me->switch_max))
+		me->switch_max = cost;
 	me->switch_sum += cost;
 	me->resumed++;
 }
@@ -228,13 +231,19 @@ enum how {
 	OVER_TASK,	/* over whatever runs */
 };
 
+static __always_inline unsigned int count_exceptions(void)
+{
+	return this_cpu_read(irq_stat.__nmi_count) +
+	       (IS_ENABLED(CONFIG_X86_MCE) ? this_cpu_read(mce_exception_count) : 0);
+}
+
 /* Give the CPU to the other OS; returns when it is back. Interrupts off. RCU need not watch. */
 static void switch_os(enum how how)
 {
 	struct twinos_side *me = twinos_me();
 	struct twinos_side *other = twinos_other();
-	unsigned int nmis = this_cpu_read(irq_stat.__nmi_count);
-	bool idle = how == IDLE;
+	unsigned int exceptions = count_exceptions();
+	bool idle = how == IDLE, alive;
 	u64 left = rdtsc(), now;
 	u32 irr;
 
@@ -251,7 +260,7 @@ static void switch_os(enum how how)
 	me->resumed_tsc = now;
 	me->idle = false;
 	/* One that came after that look may have raised work, which the other OS took. */
-	if (unlikely(nmis != this_cpu_read(irq_stat.__nmi_count)))
+	if (unlikely(exceptions != count_exceptions()))
 		irr |= BIT(IRQ_WORK_VECTOR - 224);
 	if (unlikely(irr))
 		twinos_raise_system(irr);
@@ -262,12 +271,13 @@ static void switch_os(enum how how)
 		WRITE_ONCE(switching, false);
 		return;
 	}
-	if (unlikely(me->held || !other_alive())) {
+	alive = other_alive();
+	if (unlikely(me->held || !alive)) {
 		me->held = 0;
 		twinos_lapic_drain();
 	}
 	begin_turn(me, other, now, idle);
-	if (likely(other_alive()))
+	if (likely(alive))
 		note_cost(me, other);
 	else
 		end_sharing();

@@ -167,10 +167,23 @@ void twinos_timer_handle(void);
 void twinos_timer_set_turn(u64 end);
 void twinos_timer_restart(void);
 
+/*
+ * System vectors have the same number in both kernels. One that is pending when
+ * an OS leaves will be taken by the other kernel, which finds nothing to do. Not
+ * that of the timer and of doorbells, at which either looks at everything.
+ */
+#define KEPT_VECTORS	(GENMASK(31, FIRST_SYSTEM_VECTOR - 224) & \
+			 ~(BIT(X86_PLATFORM_IPI_VECTOR - 224) | BIT(LOCAL_TIMER_VECTOR - 224)))
+
+/** twinos_pending_system() - system vectors of this OS in the local APIC, from 224 on */
+static inline u32 twinos_pending_system(void)
+{
+	return twinos_lapic_read(APIC_IRR + 0x70) & KEPT_VECTORS;
+}
+
 /* pending.c */
 void twinos_note(struct twinos_side *side, unsigned int vector);
 void twinos_raise_pending(void);
-u32 twinos_pending_system(void);
 void twinos_raise_system(u32 vectors);
 void twinos_keep_pending(void);
 

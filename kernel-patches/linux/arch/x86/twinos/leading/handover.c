@@ -105,13 +105,7 @@ void twinos_set_mode(struct twinos_os *os, enum twinos_mode mode)
 						       (u64)tsc_khz * MSEC_PER_SEC;
 }
 
-/**
- * twinos_write_shared_area() - all that a coexisting OS finds when it begins
- * @os: loaded, its shared area mapped
- * @launch_tsc: when the launch was asked for
- *
- * Returns 0 or ENOMEM.
- */
+/** twinos_write_shared_area() - all that an OS finds when it begins. Returns 0 or ENOMEM. */
 int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc)
 {
 	const struct twinos_share *share = &os->share;
