@@ -2,8 +2,8 @@
 /*
  * PCI configuration space with other kernels beside this one. Ports 0xcf8 and 0xcfc are an address
  * and a data register for the whole machine, only used where memory-mapped access does not reach,
- * and by one kernel at a time: two that mix their accesses up would write to each other's device. The
- * lock is in the common page. A kernel that begins to boot does not know that it is not alone.
+ * and by one kernel at a time: two that mix their accesses up would write to each other's device.
+ * The lock is in the common page. A kernel that begins to boot does not know of the others yet.
  */
 #include <asm/pci_x86.h>
 

@@ -10,7 +10,7 @@
 
 /* All times are TSC ticks. */
 u64 twinos_timer_next = U64_MAX;	/* next event of this kernel */
-u64 twinos_timer_turn = U64_MAX;	/* when to think about the other OS, see twinos_timer_set_turn() */
+u64 twinos_timer_turn = U64_MAX;	/* when to think about the other OS */
 static u64 lapic_mult;		/* LAPIC timer counts per tick, << LAPIC_SHIFT */
 static bool tsc_deadline;	/* the timer compares with the TSC */
 static bool owned;		/* it is programmed by us */
