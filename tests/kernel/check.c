@@ -22,22 +22,12 @@ static u64 checks, mismatches;
 module_param(checks, ullong, 0444);
 module_param(mismatches, ullong, 0444);
 
-static const struct {
-	u32 msr;
-	u16 feature;		/* that has to be there; the first ones always are */
-} msrs[] = {
-	{ MSR_EFER, X86_FEATURE_MSR },
-	{ MSR_STAR, X86_FEATURE_MSR },
-	{ MSR_LSTAR, X86_FEATURE_MSR },
-	{ MSR_CSTAR, X86_FEATURE_MSR },
-	{ MSR_SYSCALL_MASK, X86_FEATURE_MSR },
-	{ MSR_IA32_CR_PAT, X86_FEATURE_PAT },
-	{ MSR_IA32_SYSENTER_CS, X86_FEATURE_SEP },
-	{ MSR_IA32_SYSENTER_ESP, X86_FEATURE_SEP },
-	{ MSR_IA32_SYSENTER_EIP, X86_FEATURE_SEP },
-	{ MSR_TSC_AUX, X86_FEATURE_RDTSCP },
-	{ MSR_TSC_AUX, X86_FEATURE_RDPID },
-	{ MSR_IA32_XSS, X86_FEATURE_XSAVES },
+/* What no switch may change, whether it looks at it or not. One that is not there reads as 0. */
+static const u32 msrs[] = {
+	MSR_EFER, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_IA32_CR_PAT,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_TSC_AUX,
+	MSR_IA32_XSS, MSR_IA32_XFD, MSR_IA32_S_CET, MSR_IA32_SPEC_CTRL, MSR_AMD64_LS_CFG,
+	MSR_MISC_FEATURES_ENABLES, MSR_IA32_DEBUGCTLMSR,
 };
 
 struct registers {
@@ -78,8 +68,7 @@ static void read_registers(struct registers *r)
 	if (r->cr[2] & X86_CR4_OSXSAVE)
 		r->xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	for (i = 0; i < ARRAY_SIZE(msrs); i++)
-		if (boot_cpu_has(msrs[i].feature))
-			r->msr[i] = __rdmsr(msrs[i].msr);
+		rdmsrl_safe(msrs[i], &r->msr[i]);
 }
 
 static void compare(bool back)
