@@ -2,17 +2,51 @@
 /*
  * Are the debug registers kept? A traced child has write watchpoints on four
  * words (DR0 to DR3) and writes each in turn with a long spin before it; every
- * write must trap, with the right bit in DR6, and nothing else may.
+ * write must trap, with the right bit in DR6, and nothing else may. With "cpu" the
+ * watchpoint is CPU 0's, not a task's: it is in force whatever runs at a switch, and
+ * must have counted every write.
  */
 #include "guest.h"
 
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 
 static volatile uint64_t watched[4] __attribute__((aligned(64)));
+
+static void count_on_cpu(uint64_t wanted, uint64_t end)
+{
+	struct perf_event_attr attr = {
+		.type		= PERF_TYPE_BREAKPOINT,
+		.size		= sizeof(attr),
+		.pinned		= 1,
+		.bp_type	= HW_BREAKPOINT_W,
+		.bp_addr	= (uintptr_t)&watched[0],
+		.bp_len		= HW_BREAKPOINT_LEN_8,
+	};
+	int event = syscall(SYS_perf_event_open, &attr, -1, 0, -1, 0);
+	uint64_t first = switches(), writes = 0, counted, begin;
+
+	if (event < 0)
+		failed("perf_event_open: %s", strerror(errno));
+	while (nanoseconds(CLOCK_MONOTONIC) < end || switches() - first < wanted) {
+		for (begin = tsc(); tsc() - begin < tsc_khz() * 7; )
+			;
+		watched[0] = ++writes;
+	}
+	if (read(event, &counted, sizeof(counted)) != sizeof(counted))
+		failed("the watchpoint is no longer in force");
+	if (counted != writes)
+		failed("%llu of %llu writes were seen", (unsigned long long)counted,
+		       (unsigned long long)writes);
+	ok("writes %llu switches %llu", (unsigned long long)writes,
+	   (unsigned long long)(switches() - first));
+}
 
 static void child(void)
 {
@@ -47,9 +81,11 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	if (argc != 3 && argc != 4)
-		usage("SECONDS SWITCHES [DR7] (ends when both are reached)");
+		usage("SECONDS SWITCHES [DR7|cpu] (ends when both are reached)");
 	end = nanoseconds(CLOCK_MONOTONIC) + number(argv[1]) * 1000000000ull;
 	wanted = number(argv[2]);
+	if (argc == 4 && !strcmp(argv[3], "cpu"))
+		count_on_cpu(wanted, end);
 	first = switches();
 
 	pid = fork();
