@@ -24,14 +24,12 @@
 #include "leading.h"
 
 #define TIMER_IRQ	0
-
 #define SLOW_US	USEC_PER_SEC
 #define FAST_US	250
 
-static bool armed;
+static bool armed, fast;
 static unsigned int ticks;		/* NMIs since it was armed */
 static const struct source *source;
-static bool fast;
 static void __iomem *hpet;
 
 struct source {
@@ -148,15 +146,17 @@ static unsigned int ipi_period;		/* microseconds; 0: it pauses */
 /* On any CPU of this OS but the shared one, as long as there is another. */
 static int send_nmis(void *unused)
 {
+	set_current_state(TASK_IDLE);
 	while (!kthread_should_stop()) {
 		unsigned int us = READ_ONCE(ipi_period);
 		ktime_t wait = ns_to_ktime((us ?: 1000) * NSEC_PER_USEC);
 
 		if (us)
 			__apic_send_IPI(TWINOS_SHARED_CPU, NMI_VECTOR);
-		set_current_state(TASK_IDLE);
 		schedule_hrtimeout(&wait, HRTIMER_MODE_REL);
+		set_current_state(TASK_IDLE);
 	}
+	__set_current_state(TASK_RUNNING);
 	return 0;
 }
 
