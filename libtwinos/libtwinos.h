@@ -104,6 +104,26 @@ unsigned int os_numbers(const struct os_list *list, unsigned int states, char *t
 extern bool twinos_debug;
 void debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* ---- ini.c: files of sections and KEY = VALUE ---- */
+
+/* Is told everything that is wrong with a file; line 0 is the whole of it. */
+typedef void finding_fn(void *user, const char *file, unsigned int line, const char *text);
+
+/* How a file is read, and where in it the reader is. */
+struct ini {
+	const char *path;
+	const char *example;		/* a section, for messages */
+	bool continued;			/* a line that begins with a blank continues a value */
+	/* A value, or with key NULL a section; 0, or an error with a refusal that names no place. */
+	int (*take)(struct ini *ini, const char *section, const char *key, const char *value);
+	finding_fn *tell;		/* or NULL: the first finding is refused */
+	void *user;			/* of tell */
+	unsigned int line;
+};
+
+int read_ini(struct ini *ini);
+int ini_found(const struct ini *ini, unsigned int line, int err);
+
 /* ---- options.c: what the user asked for ---- */
 
 enum twinos_entry {
@@ -126,6 +146,46 @@ struct share_options {
 int share_option(struct share_options *share, const char *name, const char *key,
 		 const char *text);
 int share_defaults(struct share_options *share, const char *path);
+
+/* ---- conf.c: what /etc/twinos/NAME.conf says ---- */
+
+enum conf_key {
+	CONF_KERNEL, CONF_INITRD, CONF_APPEND, CONF_MEMORY, CONF_LOW, CONF_CPUS, CONF_PCI,
+	CONF_IRQ, CONF_MODE, CONF_SLICE, CONF_WEIGHT, CONF_STOP_LIMIT, CONF_AUTOSTART, CONF_KEYS
+};
+
+#define CONF_STOP_LIMIT_DEFAULT 60	/* seconds that an OS has for shutting down */
+#define CONF_STOP_LIMIT_MAX 86400
+
+struct conf {
+	char name[TWINOS_NAME_SIZE];	/* of the file without .conf; "" if it is no name */
+	char *file;
+	char *kernel, *initrd, *append;	/* NULL: not said */
+	struct share_options share;	/* memory is mem_min and mem_max, its last byte */
+	bool has_mode;
+	enum twinos_mode mode;
+	unsigned int slice_us, weight;	/* 0: not said */
+	unsigned int stop_limit;	/* seconds */
+	bool autostart;
+	struct {
+		const char *file;	/* belongs to the conf */
+		unsigned int line;	/* 0: not said */
+	} said[CONF_KEYS];		/* last, so what counts */
+	char **files;			/* all that were read, in their order; the last is NULL */
+};
+
+/* Of /etc/twinos, sorted; what stands before ".conf", which need not be is_name(). */
+struct conf_names {
+	unsigned int nr;
+	char **name;
+};
+
+const char *conf_key_name(enum conf_key key);
+int read_conf(const struct roots *roots, const char *name_or_path, struct conf *conf,
+	      finding_fn *tell, void *user);
+void free_conf(struct conf *conf);
+int list_confs(const struct roots *roots, struct conf_names *names);
+void free_conf_names(struct conf_names *names);
 
 /* ---- owners.c: whose everything is, and which OS is meant ---- */
 
