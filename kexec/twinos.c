@@ -15,11 +15,12 @@
 #include <arch/options.h>
 #include <twinos/control.h>
 #include "twinos.h"
+#include "libtwinos/libtwinos.h"
 #include "parameters.h"
 
 extern const uint8_t twinos_purgatory[], twinos_purgatory_end[];
 
-static const struct roots roots = { "/proc", "/sys", "/etc/twinos.conf" };
+static const struct roots roots = { "/proc", "/sys", "/etc", "/etc/twinos.conf" };
 
 static const struct option all_options[] = {
 	KEXEC_ALL_OPTIONS

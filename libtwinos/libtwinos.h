@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What kexec --twinos and the twinos command have in common: how a refusal is
- * said, how numbers and lists are understood, and what /sys/kernel/twinos tells
- * of the coexisting OSes. It changes nothing on the machine.
+ * All that kexec --twinos and the twinos command do: what a share may be, how a kernel
+ * becomes the image in its window, what is done with an OS that is loaded or runs. Both
+ * commands only read options and print. It works on buffers and on the roots of /proc,
+ * /sys and /etc that it is given, so that it can be tested anywhere; only leading.c
+ * makes system calls that change something.
  *
  * Functions return 0 or a negative errno. Where the cause of a refusal is known,
  * refuse() notes one line for people; the program prints it when it ends.
@@ -14,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <asm/bootparam.h>
 #include <twinos/abi.h>
 
 /* ---- refuse.c: the one line that says what was wrong and what to do ---- */
@@ -53,6 +56,7 @@ int parse_pci(const char *name, const char *text, struct twinos_pci *pci, uint32
 struct roots {
 	const char *proc;
 	const char *sys;
+	const char *etc;
 	const char *conf;		/* /etc/twinos.conf */
 };
 
@@ -64,6 +68,7 @@ char *next_line(char **text);
 
 struct os {
 	uint32_t id;
+	char name[TWINOS_NAME_SIZE];	/* "" if it was loaded without one */
 	enum twinos_state state;
 	enum twinos_mode mode;
 	struct range window, low;	/* size 0: none */
@@ -87,8 +92,241 @@ int read_os_file(const struct roots *roots, uint32_t id, const char *name, char 
 int read_os(const struct roots *roots, uint32_t id, struct os *os);
 int read_oses(const struct roots *roots, struct os_list *list);
 const struct os *find_os(const struct os_list *list, uint32_t id);
+bool is_name(const char *text);
+const struct os *find_named(const struct os_list *list, const char *name);
 bool os_running(const struct os *os);
 bool os_claims(const struct os *os);
 unsigned int os_numbers(const struct os_list *list, unsigned int states, char *text, size_t size);
+
+/* ---- debug.c ---- */
+
+/* True after kexec -d: print where everything goes. */
+extern bool twinos_debug;
+void debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- options.c: what the user asked for ---- */
+
+enum twinos_entry {
+	TWINOS_ENTRY_DEFAULT,
+	TWINOS_ENTRY_DIRECT,		/* unpacked here, entered at its ELF entry */
+	TWINOS_ENTRY_BZIMAGE,		/* entered at its decompressor */
+};
+
+struct share_options {
+	bool has_mem_min, has_mem_max, has_low, has_cpus, has_pci, has_irq;
+	uint64_t mem_min;
+	uint64_t mem_max;		/* as given: last byte, or one past it */
+	struct range low;
+	uint32_t nr_cpus, nr_pci, nr_irqs;
+	uint32_t cpus[TWINOS_MAX_CPUS];
+	struct twinos_pci pci[TWINOS_MAX_PCI];
+	uint32_t irqs[TWINOS_MAX_IRQS];
+};
+
+int share_option(struct share_options *share, const char *name, const char *key,
+		 const char *text);
+int share_defaults(struct share_options *share, const char *path);
+
+/* ---- owners.c: whose everything is, and which OS is meant ---- */
+
+const char *os_release(const struct os *os);
+int choose_os(const struct os_list *list, uint32_t id, unsigned int states, const char *verb,
+	      struct os *os);
+uint32_t free_id(const struct os_list *list);
+const struct os *next_claim(const struct os_list *list, const struct os *os, uint32_t id);
+const struct os *cpu_owner(const struct os_list *list, uint32_t cpu, uint32_t id);
+const struct os *pci_owner(const struct os_list *list, const struct twinos_pci *pci, uint32_t id);
+const struct os *irq_owner(const struct os_list *list, uint32_t irq, uint32_t id);
+const struct os *memory_owner(const struct os_list *list, const struct range *r, uint32_t id,
+			      const struct range **which);
+int check_memory(const struct os_list *list, const char *what, const struct range *r, uint32_t id);
+
+/* ---- cpus.c: which CPUs may leave the leading OS ---- */
+
+bool has_word(const char *text, const char *word);
+int check_cpus(const struct roots *roots, const uint32_t *cpus, uint32_t nr,
+	       const struct os_list *oses, uint32_t id);
+int missing_cpu(const struct roots *roots, const struct os *ended, const struct os_list *oses);
+
+/* ---- memory-map.c: what memory there is, and what of it is free ---- */
+
+struct memory {
+	uint64_t start;
+	uint64_t end;			/* last byte + 1; 0 for 2^64 */
+	char name[48];			/* "System RAM", "Kernel code", ... */
+};
+
+struct memory_map {
+	unsigned int nr;
+	struct memory *range;		/* by start; there is no limit */
+};
+
+int read_firmware_map(const char *sys, struct memory_map *map);
+int read_used_map(const char *proc, struct memory_map *map);
+int check_free(const char *what, const struct range *r, const struct memory_map *firmware,
+	       const struct memory_map *used);
+int free_run(uint64_t start, const struct memory_map *firmware,
+	     const struct memory_map *used, uint64_t *end);
+
+/* ---- window.c: which memory a share gets ---- */
+
+int find_window(const struct roots *roots, const struct share_options *options,
+		const struct os_list *oses, uint32_t *id,
+		const struct memory_map *firmware, const struct memory_map *used,
+		struct range *window, struct range *low);
+
+/* ---- bzimage.c, payload.c, vmlinux.c: the image ---- */
+
+struct bzimage {
+	const uint8_t *file;
+	size_t size;
+	struct setup_header header;
+	size_t header_size;		/* bytes of it that the file has */
+	size_t setup_size;		/* boot sector and set-up sectors */
+	size_t kernel_size;		/* what is loaded of the rest */
+	const uint8_t *payload;
+	size_t payload_size;
+};
+
+/* The kernel proper: its PT_LOADs laid out as they will be in memory. */
+struct vmlinux {
+	uint8_t *image;
+	uint64_t file_size;		/* bytes of image; the rest of memory_size is zero */
+	uint64_t memory_size;
+	uint64_t entry;			/* offset of the entry point */
+};
+
+int check_bzimage(const char *name, const uint8_t *file, size_t size, struct bzimage *image);
+uint64_t unpacked_size(const struct bzimage *image);
+int unpack_payload(const char *name, const struct bzimage *image, uint8_t **data, size_t *size);
+int unpack_initrd(const uint8_t *file, size_t file_size, size_t max, uint8_t **data,
+		  size_t *size);
+int read_vmlinux(const char *name, const struct bzimage *image, const uint8_t *elf, size_t size,
+		 struct vmlinux *kernel);
+
+/* ---- placement.c: where everything goes ---- */
+
+struct placement {
+	struct range window;
+	struct range low;		/* size 0: none */
+	struct range kernel;		/* run-time range */
+	struct range load;		/* what is copied: image or bzImage's 32-bit part */
+	struct range initrd;
+	struct range boot_params;
+	struct range command_line;
+	struct range purgatory;
+	uint64_t entry;			/* where the purgatory jumps to */
+	uint64_t need;			/* smallest window that would do */
+	bool direct;
+	bool entry_32bit;
+};
+
+struct sizes {
+	uint64_t initrd;
+	uint64_t command_line;		/* with its NUL */
+	uint64_t purgatory;
+};
+
+/* How the running kernel uses the CPU's page tables, and what the CPU could do. */
+struct paging {
+	bool five_levels;		/* in use */
+	bool cpu_five_levels;
+};
+
+int check_paging(const char *name, const struct bzimage *image, const struct placement *p,
+		 const char *command_line, const struct paging *paging);
+int place(const char *name, const struct bzimage *image, const struct vmlinux *kernel,
+	  const struct sizes *sizes, struct placement *p);
+
+/* ---- cmdline.c: the command line without what is somebody else's ---- */
+
+int fit_command_line(const char *text, const struct share_options *share, bool pci_serial,
+		     char **fitted, char **left_out);
+
+/* ---- handover.c: what the coexisting kernel is told ---- */
+
+/* The share segment: a setup_data node whose data is a struct twinos_share. */
+struct share_node {
+	uint64_t next;
+	uint32_t type;
+	uint32_t len;
+	struct twinos_share share;
+};
+
+void fill_share(struct share_node *node, const struct placement *p,
+		const struct share_options *options, uint32_t id, const char *name);
+int fill_boot_params(struct boot_params *params, const struct bzimage *image,
+		     const struct placement *p, const struct memory_map *firmware);
+int build_e820(struct boot_e820_entry *table, unsigned int max,
+	       const struct range *window, const struct range *low,
+	       const struct memory_map *firmware);
+
+/* ---- devices.c, in-use.c: what of the share the running OS uses ---- */
+
+int check_in_use(const struct roots *roots, const char *bdf, const char *device);
+int check_pci(const struct roots *roots, const struct twinos_pci *pci,
+	      const struct os_list *oses, uint32_t id);
+int check_irq(const struct roots *roots, uint32_t irq, const struct os_list *oses, uint32_t id);
+
+/* ---- leading.c: the running kernel ---- */
+
+bool twinos_leading(const struct roots *roots);
+int check_leading(const struct roots *roots);
+int try_claim(unsigned int major, unsigned int minor);
+int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments);
+int open_door(void);
+int twinos_command(unsigned int command, uint32_t id, uint32_t cpu);
+int refuse_command(unsigned int command, uint32_t id, int error);
+
+/* ---- load.c ---- */
+
+struct segment {			/* as kexec_load(2) has it */
+	const void *buf;
+	size_t bufsz;
+	uint64_t mem;
+	size_t memsz;
+};
+
+#define TWINOS_SEGMENTS_MAX 8
+
+struct request {
+	const char *kernel;		/* file names */
+	const char *initrd;		/* or NULL */
+	const char *command_line;
+	enum twinos_entry entry;
+	bool entry_32bit;
+	uint32_t id;			/* 0: to be chosen */
+	const char *name;		/* "" for none; is_name() */
+	struct share_options share;
+};
+
+struct loaded {
+	struct placement placement;
+	unsigned int nr_segments;
+	struct segment segment[TWINOS_SEGMENTS_MAX];
+	struct {
+		void *data;
+		size_t mapped;		/* 0: of malloc() */
+	} owned[8];			/* to be released */
+	unsigned int nr_owned;
+	char *left_out;			/* words of the command line, "" if none */
+	struct share_node share;
+};
+
+/* Everything but the system call; release() afterwards whatever it returns. */
+int prepare_load(const struct roots *roots, const struct request *request,
+		 const uint8_t *purgatory, size_t purgatory_size, struct loaded *loaded);
+void release(struct loaded *loaded);
+
+/* ---- action.c: what is done with an OS that is loaded or runs ---- */
+
+int prepare_launch(const struct roots *roots, uint32_t id, struct os *os);
+int prepare_unload(const struct roots *roots, uint32_t id, struct os *os);
+int prepare_end(const struct roots *roots, uint32_t id, const char *verb, struct os *os);
+int prepare_move(const struct roots *roots, uint32_t id, uint32_t cpu, struct os *os);
+int os_status(const struct roots *roots, uint32_t id, enum twinos_state *state);
+int check_back(const struct roots *roots, const struct os *os);
+int wait_for_end(const struct roots *roots, const struct os *os, unsigned int limit,
+		 int door, FILE *progress, unsigned int patience);
 
 #endif /* LIBTWINOS_H */

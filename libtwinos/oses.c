@@ -25,6 +25,19 @@ const char *mode_name(enum twinos_mode mode)
 	return mode_names[mode];
 }
 
+/**
+ * is_name() - can an OS be called that?
+ *
+ * Lower-case letters, digits, "-" and "_"; not digits alone, which are a number.
+ */
+bool is_name(const char *text)
+{
+	const size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_");
+
+	return length && !text[length] && length < TWINOS_NAME_SIZE && !strchr("-_", *text) &&
+	       text[strspn(text, "0123456789")];
+}
+
 static int refuse_unknown(const struct os *os, const char *verb, const char *what)
 {
 	return refuse(EPROTO, "the running kernel says that coexisting OS %u %s \"%s\", which is not known here; build kernel and commands from the same source",
@@ -38,7 +51,11 @@ static int take_share(struct os *os, const char *key, const char *value)
 	uint64_t first, last;
 	uint32_t nr;
 
-	if (!strcmp(key, "window") || !strcmp(key, "low")) {
+	if (!strcmp(key, "name")) {
+		if (!is_name(value))
+			return -EINVAL;
+		snprintf(os->name, sizeof(os->name), "%s", value);
+	} else if (!strcmp(key, "window") || !strcmp(key, "low")) {
 		struct range *range = *key == 'w' ? &os->window : &os->low;
 
 		if (sscanf(value, "%" SCNx64 "-%" SCNx64, &first, &last) != 2 || last < first)
@@ -169,6 +186,17 @@ const struct os *find_os(const struct os_list *list, uint32_t id)
 		if (list->os[i].id == id)
 			return &list->os[i];
 	return NULL;
+}
+
+/** find_named() - one that runs goes before one that has ended; NULL if there is none */
+const struct os *find_named(const struct os_list *list, const char *name)
+{
+	const struct os *found = NULL, *os;
+
+	for (os = list->os; os < list->os + list->nr; os++)
+		if (!strcmp(os->name, name) && (!found || (os_claims(os) && !os_claims(found))))
+			found = os;
+	return found;
 }
 
 bool os_running(const struct os *os)

@@ -17,8 +17,8 @@
 #include "text.h"
 
 /* Another place can be compiled in, to run the command on recorded files. */
-#ifndef TWINOS_SYS
-#define TWINOS_SYS	"/sys"
+#ifndef TWINOS_ROOT
+#define TWINOS_ROOT	""
 #endif
 
 #define STRING(x)	#x
@@ -104,7 +104,7 @@ static bool is_leading(void)
 	return leading;
 }
 
-static void check_leading(void)
+static void need_leading(void)
 {
 	if (!is_leading())
 		die(EXIT_REFUSED, "this is a coexisting OS; ask the leading OS");
@@ -141,7 +141,7 @@ static struct os wanted_os(const struct options *options)
 	struct os_list list;
 	int err;
 
-	check_leading();
+	need_leading();
 	err = read_oses(&roots, &list);
 	if (err)
 		fail(err);
@@ -478,7 +478,7 @@ static void run_windows(const struct options *options)
 	char *text, *line, *next;
 	json_t *windows;
 
-	check_leading();
+	need_leading();
 	text = read_own("windows");
 	if (!text)
 		die(EXIT_SYSTEM, "%s/kernel/twinos/windows is missing", roots.sys);
@@ -617,12 +617,23 @@ static void parse_options(int argc, char **argv, struct options *options)
 	}
 }
 
+static void set_roots(void)
+{
+	static char proc[300], sys[300], etc[300], conf[300];
+
+	snprintf(proc, sizeof(proc), "%s/proc", TWINOS_ROOT);
+	snprintf(sys, sizeof(sys), "%s/sys", TWINOS_ROOT);
+	snprintf(etc, sizeof(etc), "%s/etc", TWINOS_ROOT);
+	snprintf(conf, sizeof(conf), "%s/etc/twinos.conf", TWINOS_ROOT);
+	roots = (struct roots){ proc, sys, etc, conf };
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 	struct options options = { 0 };
 
-	roots.sys = TWINOS_SYS;
+	set_roots();
 	parse_options(argc, argv, &options);
 	if (optind == argc) {
 		fputs(help, stderr);

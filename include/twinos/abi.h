@@ -25,7 +25,7 @@
 #ifndef TWINOS_ABI_H
 #define TWINOS_ABI_H
 
-#define TWINOS_ABI_VERSION	4
+#define TWINOS_ABI_VERSION	5
 
 /* setup_data type of the node (Documentation/arch/x86/boot.rst, setup_data). */
 #define SETUP_TWINOS		0x54574e53	/* "TWNS"; bit 31 must be clear */
@@ -71,7 +71,6 @@
 #define TWINOS_SLOT_SIZE	0x200000
 #define TWINOS_LAPIC_OFFSET	(TWINOS_SHARED_SIZE)
 #define TWINOS_COMMON_OFFSET	(TWINOS_SHARED_SIZE + 0x1000)
-#define TWINOS_MAPPED_PAGES	(TWINOS_SHARED_SIZE / 0x1000 + 2)
 
 /*
  * Device vectors: the leading OS allocates below TWINOS_VECTOR_SPLIT, the
@@ -85,6 +84,7 @@
 #define TWINOS_MAX_CPUS		64
 #define TWINOS_MAX_PCI		32
 #define TWINOS_MAX_IRQS		24
+#define TWINOS_NAME_SIZE	32		/* of an OS's name, with its NUL */
 
 #define TWINOS_SHARE_MAGIC	0x6572616873776f74	/* "twoshare" */
 #define TWINOS_SHARED_MAGIC	0x64657261687377f4
@@ -134,6 +134,7 @@ struct twinos_share {
 	__u32 cpus[TWINOS_MAX_CPUS];		/* CPU numbers of the leading OS */
 	struct twinos_pci pci[TWINOS_MAX_PCI];
 	__u32 irqs[TWINOS_MAX_IRQS];		/* global system interrupts (pins) */
+	char name[TWINOS_NAME_SIZE];		/* letters, digits, - and _; may be empty */
 };
 
 #define TWINOS_SHARE_DIRECT	0x1	/* kernel entered at its ELF entry */
@@ -148,7 +149,7 @@ struct twinos_share {
 struct twinos_common {
 	__u64 magic;		/* TWINOS_COMMON_MAGIC */
 	__u32 lock;
-	__u32 doorbell;		/* an OS has ended; the leading OS clears it */
+	__u32 doorbell;		/* an OS has news; the leading OS clears it */
 	__u32 crashed;		/* the leading OS has: no CPU may go back to it */
 };
 
@@ -253,7 +254,7 @@ struct twinos_shared {
 	__u32 request;		/* enum twinos_request; set by the leading OS */
 	__u32 parked;		/* its CPU state is saved; set by the coexisting OS */
 	__u32 state;		/* enum twinos_state */
-	__u32 exit_code;	/* stopped: LINUX_REBOOT_CMD_*; crashed: 0 */
+	__u32 log_wanted;	/* whoever prints rings; set by the leading OS, cleared by the other */
 	__u64 launch_tsc;	/* reboot(2) entered */
 	__u64 enter_tsc;	/* purgatory entered */
 	__u64 first_return_tsc;	/* leading OS had control again */
@@ -262,6 +263,7 @@ struct twinos_shared {
 	__u64 guard_tsc;	/* longest time without an answer */
 	__u32 weight[2];	/* of leading and coexisting OS */
 	__u64 ring_head;	/* bytes ever written to the console ring */
+	__u64 alive_tsc;	/* when timers of the coexisting OS ran last, once it is running */
 	char reason[160];	/* why it ended; NUL-terminated */
 
 	struct twinos_side side[2];

@@ -26,8 +26,11 @@
  *
  * poll(2) says that it can be read (POLLIN, POLLPRI) when the state of any OS in
  * /sys/kernel/twinos has changed since this file was opened or read: by load,
- * unload, launch, its first process, move or end. read(2) never waits; it gives a __u64, the number of changes so far. So nothing is
- * missed by who reads here, then looks at the states, then polls.
+ * unload, launch, its first process, move or end; or when one has printed something
+ * (osN/log; log_bytes in osN/stats counts). A coexisting OS interrupts the leading
+ * one for that only while somebody polls. read(2) never waits; it gives a __u64, the
+ * number of changes so far. So nothing is missed by who reads here, then looks at the
+ * states and logs, then polls.
  */
 #ifndef TWINOS_CONTROL_H
 #define TWINOS_CONTROL_H

@@ -136,7 +136,7 @@ static void one_shares(void **state)
 	tree__os(&t, 1, "starting", "time-shared", "window 0x100000-0x7ffffff\n");
 	tree__os(&t, 2, "loaded", "time-shared", "window 0x8000000-0xfffffff\n");
 	tree__os(&t, 3, "loaded", "dedicated", "cpu 1\n");
-	assert_refused(launch(2), "coexisting OS 1 shares CPU 0 already, and only one can; stop it (kexec --twinos-id=1 --twinos-stop), or move it to a CPU of its own (kexec --twinos-id=1 --twinos-cpus=N --twinos-move)");
+	assert_refused(launch(2), "coexisting OS 1 shares CPU 0 already, and only one can; stop it (twinos stop 1), or move it to a CPU of its own (twinos move 1 CPU)");
 	assert_int_equal(launch(3), 0);
 	tree__os(&t, 1, "hung", "time-shared", "");
 	assert_int_equal(launch(2), 0);
@@ -149,7 +149,7 @@ static void unloads(void **state)
 	assert_refused(unload(1), "nothing is loaded as coexisting OS 1");
 	tree__os(&t, 1, "running", "dedicated", "cpu 1\n");
 	assert_refused(unload(0), "nothing is loaded (running: 1)");
-	assert_refused(unload(1), "coexisting OS 1 is running; stop it first (kexec --twinos-id=1 --twinos-stop)");
+	assert_refused(unload(1), "coexisting OS 1 is running; stop it first (twinos stop 1)");
 	/* What has ended may still have devices; what is loaded goes first. */
 	tree__os(&t, 2, "crashed", "dedicated", "pci 0000:00:04.0\n");
 	assert_int_equal(unload(0), 0);
@@ -347,7 +347,7 @@ static void waits_in_vain(void **state)
 
 	(void)state;
 	assert_refused(wait_while(goes_on, 1, 5, text, sizeof(text)),
-		       "coexisting OS 2 has not shut down within 1 s and goes on; end it with kexec --twinos-id=2 --twinos-kill");
+		       "coexisting OS 2 has not shut down within 1 s and goes on; end it with twinos kill 2");
 	assert_true(seconds() - start >= 1);
 	assert_true(seconds() - start < 10);
 	assert_refused(wait_while(is_not_dealt_with, 1, 5, text, sizeof(text)),
@@ -380,7 +380,7 @@ static void answers(void **state)
 	assert_refused(refuse_command(TWINOS_REBOOT_LAUNCH, 7, ECANCELED),
 		       "a CPU could not be taken offline, and all that was taken is given back; see dmesg");
 	assert_refused(refuse_command(TWINOS_MOVE, 7, ETIMEDOUT),
-		       "coexisting OS 7 did not answer and stays as it is; if it hangs, end it with kexec --twinos-id=7 --twinos-kill");
+		       "coexisting OS 7 did not answer and stays as it is; if it hangs, end it with twinos kill 7");
 	assert_refused(refuse_command(TWINOS_UNLOAD, 7, EBUSY), "stop it first");
 	assert_refused(refuse_command(TWINOS_STOP, 7, ESRCH), "nothing to stop");
 }

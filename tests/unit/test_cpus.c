@@ -84,9 +84,9 @@ static void others(void **state)
 	tree__os(&t, 64, "hung", "dedicated", "cpu 5\n");
 	assert_int_equal(check("2,3,5"), 0);
 	assert_refused(check_for(2, "1,3"),
-		       "CPU 3 belongs to coexisting OS 1 (loaded); choose another, or unload it (kexec --twinos-id=1 -u) first");
+		       "CPU 3 belongs to coexisting OS 1 (loaded); choose another, or unload it (twinos unload 1) first");
 	assert_refused(check("7"),
-		       "CPU 7 belongs to coexisting OS 4 (running); choose another, or stop it (kexec --twinos-id=4 --twinos-stop) first");
+		       "CPU 7 belongs to coexisting OS 4 (running); choose another, or stop it (twinos stop 4) first");
 	assert_refused(check("0-7"), "CPU 7 belongs to coexisting OS 4");
 	assert_int_equal(check_for(64, "5,6"), 0);
 }

@@ -145,10 +145,10 @@ static void held_already(void **state)
 	assert_refused(check("00:06.0"), "does not exist");
 	id = 2;
 	assert_refused(check("00:04.0"),
-		       "PCI function 0000:00:04.0 belongs to coexisting OS 1 (loaded); choose another, or unload it (kexec --twinos-id=1 -u) first");
+		       "PCI function 0000:00:04.0 belongs to coexisting OS 1 (loaded); choose another, or unload it (twinos unload 1) first");
 	tree__os(&t, 1, "running", "dedicated", "pci 0000:00:04.0\n");
 	assert_refused(check("00:04.0"),
-		       "belongs to coexisting OS 1 (running); choose another, or stop it (kexec --twinos-id=1 --twinos-stop) first");
+		       "belongs to coexisting OS 1 (running); choose another, or stop it (twinos stop 1) first");
 	tree__os(&t, 1, "crashed", "dedicated", "pci 0000:00:04.0\n");
 	assert_int_equal(check("00:04.0"), 0);
 }

@@ -300,7 +300,7 @@ static void share(void **state)
 	o.pci[1] = (struct twinos_pci){ 1, 2, 3 };
 	o.irqs[0] = 3;
 	o.cpus[0] = 5;
-	fill_share(&node, &s.p, &o, 7);
+	fill_share(&node, &s.p, &o, 7, "web");
 	assert_int_equal(node.next, 0);
 	assert_int_equal(node.type, SETUP_TWINOS);
 	assert_int_equal(node.type & 0x80000000, 0);

@@ -274,15 +274,15 @@ static void numbers(void **state)
 	assert_int_equal(loaded.share.share.low_size, 0);
 	release(&loaded);
 	request.share.mem_min = 0x4000000;
-	expect("the window 0x4000000-0xbffffff overlaps the window 0x100000-0x7ffffff of coexisting OS 1 (loaded); choose another range, or unload it (kexec --twinos-id=1 -u) first");
+	expect("the window 0x4000000-0xbffffff overlaps the window 0x100000-0x7ffffff of coexisting OS 1 (loaded); choose another range, or unload it (twinos unload 1) first");
 	request.share.mem_min = 0x100000;
 	request.id = 2;
 	expect("overlaps the window 0x100000-0x7ffffff of coexisting OS 1 (loaded)");
 	request.id = 3;
-	expect("coexisting OS 3 is running; stop it (kexec --twinos-id=3 --twinos-stop) before loading another in its place");
+	expect("coexisting OS 3 is running; stop it (twinos stop 3) before loading another in its place");
 	tree__os(&t, 1, "running", "time-shared", first);
 	request.id = 0;
-	expect("overlaps the window 0x100000-0x7ffffff of coexisting OS 1 (running); choose another range, or stop it (kexec --twinos-id=1 --twinos-stop) first");
+	expect("overlaps the window 0x100000-0x7ffffff of coexisting OS 1 (running); choose another range, or stop it (twinos stop 1) first");
 	request.share.mem_min = 0x8000000;
 	give_pin(3);
 	expect("interrupt pin 3 belongs to coexisting OS 1 (running)");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The twinos command (environment: TWINOS, built to read the files below the
- * folder in TWINOS_SYS): what it says of several coexisting OSes, and which
+ * folder in TWINOS_ROOT): what it says of several coexisting OSes, and which
  * of them it means.
  */
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static int setup(void **state)
 	tree__create(&t);
 	tree__machine(&t, "q35-twinos");
 	add_os(1, "empty", "time-shared", "");
-	setenv("TWINOS_SYS", t.sys, 1);
+	setenv("TWINOS_ROOT", t.root, 1);
 	return 0;
 }
 

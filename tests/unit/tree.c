@@ -47,10 +47,11 @@ void tree__create(struct tree *t)
 	assert_non_null(mkdtemp(t->root));
 	snprintf(t->proc, sizeof(t->proc), "%s/proc", t->root);
 	snprintf(t->sys, sizeof(t->sys), "%s/sys", t->root);
+	snprintf(t->etc, sizeof(t->etc), "%s/etc", t->root);
 	snprintf(t->conf, sizeof(t->conf), "%s/twinos.conf", t->root);
 	assert_return_code(mkdir(t->proc, 0700), 0);
 	assert_return_code(mkdir(t->sys, 0700), 0);
-	t->roots = (struct roots){ t->proc, t->sys, t->conf };
+	t->roots = (struct roots){ t->proc, t->sys, t->etc, t->conf };
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

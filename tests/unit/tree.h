@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "twinos.h"
+#include "libtwinos/libtwinos.h"
 
 struct tree {
-	char root[64], proc[80], sys[80], conf[80];
+	char root[64], proc[80], sys[80], etc[80], conf[80];
 	struct roots roots;
 };
 

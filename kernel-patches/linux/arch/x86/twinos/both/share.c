@@ -26,9 +26,12 @@ static bool in_window(const struct twinos_share *share, u64 start, u64 size)
 	return twinos_inside(start, size, share->window_start, share->window_size);
 }
 
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789-_"
+
 /** twinos_share_check() - is a share consistent in itself? Returns 0 or -EINVAL. */
 int twinos_share_check(const struct twinos_share *share)
 {
+	size_t name = strnlen(share->name, sizeof(share->name));
 	unsigned int i, j;
 
 	if (share->magic != TWINOS_SHARE_MAGIC ||
@@ -46,6 +49,8 @@ int twinos_share_check(const struct twinos_share *share)
 	     !twinos_inside(share->low_start, share->low_size, PAGE_SIZE, SZ_1M)) ||
 	    !in_window(share, share->kernel_start, share->kernel_size) ||
 	    (share->initrd_size && !in_window(share, share->initrd_start, share->initrd_size)))
+		return -EINVAL;
+	if (name == sizeof(share->name) || strspn(share->name, NAME_CHARACTERS) != name)
 		return -EINVAL;
 	for (i = 0; i < share->nr_cpus; i++)
 		for (j = 0; j < i; j++)

@@ -22,6 +22,7 @@ asmlinkage void twinos_filter_nmi(void);
 
 /* moved.c */
 void twinos_answer_request(void);
+void twinos_ring_leading(void);
 void twinos_boot_done(void);
 void twinos_moved(void);
 

@@ -102,18 +102,33 @@ static DECLARE_WORK(shut_down_work, shut_down);
 /* Asked to while it boots: with nothing there yet that could be shut down. */
 static bool stop_early;
 
+/** twinos_ring_leading() - let the leading OS look for news. Any context but NMI. */
+void twinos_ring_leading(void)
+{
+	WRITE_ONCE(twinos_common->doorbell, 1);
+	guard(irqsave)();
+	twinos_lapic_send(X86_PLATFORM_IPI_VECTOR, twinos_shared()->leading_apic_id);
+}
+
+/* A sign of life. On a shared CPU the guard sees a hang; the CPU is not taken for this so often. */
+static void beat(struct timer_list *timer)
+{
+	WRITE_ONCE(twinos_shared()->alive_tsc, rdtsc());
+	mod_timer(timer, jiffies + (twinos_dedicated() ? HZ : 10 * HZ));
+}
+
+static DEFINE_TIMER(beat_timer, beat);
+
 /** twinos_boot_done() - coexisting OS: can be shut down from now on. Process context. */
 void twinos_boot_done(void)
 {
+	beat(&beat_timer);
 	WRITE_ONCE(twinos_shared()->state, TWINOS_RUNNING);
 	/* Whoever asks now sees the state; who asked before has left a note. */
 	smp_mb();
 	if (READ_ONCE(stop_early))
 		schedule_work(&shut_down_work);
-	/* The leading OS tells those who wait for it. */
-	WRITE_ONCE(twinos_common->doorbell, 1);
-	guard(irqsave)();
-	twinos_lapic_send(X86_PLATFORM_IPI_VECTOR, twinos_shared()->leading_apic_id);
+	twinos_ring_leading();		/* which tells those who wait for it */
 }
 
 /** twinos_answer_request() - doorbell of a coexisting OS. Hard interrupt context, after EOI. */
@@ -132,7 +147,7 @@ void twinos_answer_request(void)
 	} else if (asked == TWINOS_REQUEST_PARK && twinos_dedicated()) {
 		park();
 	}
-	/* Some OS has begun to run or ended, and the leading one must hear it. */
+	/* Some OS has news, and the leading one must hear it. */
 	if (unlikely(READ_ONCE(twinos_common->doorbell)))
 		twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
 }

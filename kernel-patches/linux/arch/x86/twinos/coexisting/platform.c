@@ -8,6 +8,7 @@
 #include <linux/acpi.h>
 #include <linux/console.h>
 #include <linux/cpuidle.h>
+#include <linux/irq_work.h>
 #include <linux/kexec.h>
 #include <linux/nmi.h>
 #include <linux/panic_notifier.h>
@@ -26,6 +27,14 @@
 
 static const struct twinos_share *share = &twinos_own_share;
 
+/* Somebody there waits for output. */
+static void ring_here(struct irq_work *work)
+{
+	twinos_ring_leading();
+}
+
+static DEFINE_IRQ_WORK(ring_work, ring_here);
+
 /* Everything that this kernel prints is kept for the leading OS, also when it has crashed. */
 static void ring_write(struct console *con, const char *text, unsigned int count)
 {
@@ -37,6 +46,8 @@ static void ring_write(struct console *con, const char *text, unsigned int count
 		ring[head & (TWINOS_RING_SIZE - 1)] = *text++;
 	/* The reader in the other OS must find the text that head covers. */
 	smp_store_release(&shared->ring_head, head);
+	if (system_state >= SYSTEM_SCHEDULING && xchg(&shared->log_wanted, 0))
+		irq_work_queue(&ring_work);
 }
 
 static struct console ring_console = {

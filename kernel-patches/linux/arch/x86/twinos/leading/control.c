@@ -35,6 +35,9 @@ static ssize_t control_read(struct file *file, char __user *buf, size_t size, lo
 static __poll_t control_poll(struct file *file, poll_table *wait)
 {
 	poll_wait(file, &twinos_watchers, wait);
+	/* From now on consoles are news, too; and what has been printed before is. */
+	WRITE_ONCE(twinos_common->doorbell, 1);
+	twinos_answer_doorbell();
 	if (file->private_data == (void *)atomic_long_read(&twinos_changes))
 		return 0;
 	return EPOLLIN | EPOLLPRI;

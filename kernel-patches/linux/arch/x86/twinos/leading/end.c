@@ -122,7 +122,16 @@ void twinos_kill(struct twinos_os *os, const char *reason)
 	twinos_end(os);
 }
 
-/* Somebody has rung: deal with every OS that has ended, is to, or has begun to run. */
+/* Is there news of a running OS? Its next output is, if somebody waits. */
+static bool has_news(const struct twinos_os *os)
+{
+	if (waitqueue_active(&twinos_watchers))
+		xchg(&os->shared->log_wanted, 1);	/* before what it has printed is looked at */
+	return twinos_get_state(os) != os->told ||
+	       READ_ONCE(os->shared->ring_head) != os->told_bytes;
+}
+
+/* Somebody has rung: deal with every OS that has ended, is to, has begun to run or has printed. */
 static void answer_doorbell(struct work_struct *work)
 {
 	struct twinos_os *os;
@@ -135,7 +144,7 @@ static void answer_doorbell(struct work_struct *work)
 			twinos_kill(os, "lost a PCI function");
 		else if (os->running && twinos_get_state(os) > TWINOS_RUNNING)
 			twinos_end(os);
-		else if (os->running && twinos_get_state(os) != os->told)
+		else if (os->running && has_news(os))
 			twinos_notify(os);
 		if (lost)
 			clear_and_wake_up_bit(os->id, twinos_losers);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The leading OS begins: what it hooks into its own kernel. */
+#include <linux/cc_platform.h>
 #include <linux/miscdevice.h>
 #include <linux/pci.h>
 
@@ -15,6 +16,10 @@ static int __init leading_init(void)
 	int err;
 
 	twinos_name_windows();
+	if (cpu_feature_enabled(X86_FEATURE_XENPV) || cc_platform_has(CC_ATTR_MEM_ENCRYPT)) {
+		pr_info("off: this kernel is Xen's guest (PV), or its memory is encrypted\n");
+		twinos_off = true;
+	}
 	if (twinos_off)
 		return 0;
 	err = twinos_sysfs_init();

@@ -38,6 +38,7 @@ struct twinos_os {
 	struct list_head launch_tables;	/* pages of the page table that it began with */
 	enum twinos_state ended;	/* how it ended, once it is not running */
 	enum twinos_state told;		/* what those who poll have been told */
+	u64 told_bytes;			/* of its console, likewise */
 	char reason[160];
 	unsigned int weight;		/* percent of a shared CPU */
 	unsigned int slice_us;

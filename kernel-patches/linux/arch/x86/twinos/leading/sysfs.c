@@ -66,9 +66,11 @@ static ssize_t emit_stats(const struct twinos_shared *s, char *buf)
 
 	n = sysfs_emit(buf,
 		       "tsc_khz %u\nlaunch_tsc %llu\nenter_tsc %llu\n"
-		       "first_return_tsc %llu\ninit_tsc %llu\nslice_tsc %llu\nmoves %u\n",
+		       "first_return_tsc %llu\ninit_tsc %llu\nslice_tsc %llu\nmoves %u\n"
+		       "alive_tsc %llu\nlog_bytes %llu\n",
 		       s->tsc_khz, s->launch_tsc, s->enter_tsc,
-		       s->first_return_tsc, s->init_tsc, s->slice_tsc, s->moves);
+		       s->first_return_tsc, s->init_tsc, s->slice_tsc, s->moves,
+		       s->alive_tsc, s->ring_head);
 	if (!twinos_coexisting() && s->mode == TWINOS_TIME_SHARED)
 		n += sysfs_emit_at(buf, n, "launch_away_max %llu\n", me->launch_away_max);
 	n += sysfs_emit_at(buf, n, "put_off_max %llu\nover_task %llu\n", me->put_off_max,
@@ -182,6 +184,8 @@ static ssize_t share_show(const struct twinos_os *os, char *buf)
 
 	if (!s->magic)
 		return 0;
+	if (s->name[0])
+		n += sysfs_emit_at(buf, n, "name %s\n", s->name);
 	n += sysfs_emit_at(buf, n, "window %#llx-%#llx\n", s->window_start,
 			   s->window_start + s->window_size - 1);
 	if (s->low_size)
@@ -293,6 +297,8 @@ static const struct kobj_type os_type = {
 void twinos_notify(struct twinos_os *os)
 {
 	os->told = twinos_get_state(os);
+	if (os->running)
+		os->told_bytes = READ_ONCE(os->shared->ring_head);
 	atomic_long_inc(&twinos_changes);
 	wake_up_interruptible_poll(&twinos_watchers, EPOLLIN | EPOLLPRI);
 	sysfs_notify(&os->kobj, NULL, "state");

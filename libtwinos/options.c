@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define PAGE_MASK 4095ull
 

@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "twinos.h"
+#include "libtwinos.h"
 #include "parameters.h"
 
 #define FILE_MAX (4ull << 30)
@@ -209,7 +209,7 @@ static int check_id(const struct os_list *oses, uint32_t id)
 
 	if (!os || !os_running(os))
 		return 0;
-	return refuse(EBUSY, "coexisting OS %u is running; stop it (kexec --twinos-id=%u --twinos-stop) before loading another in its place, or choose another number",
+	return refuse(EBUSY, "coexisting OS %u is running; stop it (twinos stop %u) before loading another in its place, or choose another number",
 		      id, id);
 }
 
@@ -390,7 +390,8 @@ static int fill_parts(struct load *load, struct loaded *l, const uint8_t *purgat
 	if (!load->params)
 		return refuse(ENOMEM, "not enough memory for boot_params");
 	own(l, load->params, 0);
-	fill_share(&l->share, &l->placement, &load->share, load->id);
+	fill_share(&l->share, &l->placement, &load->share, load->id,
+		   load->request->name ? load->request->name : "");
 	return fill_boot_params(load->params, &load->image, &l->placement, &load->firmware);
 }
 

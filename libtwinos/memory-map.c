@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define PAGE 4096ull
 

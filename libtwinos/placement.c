@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define PAGE 4096ull
 #define FOUR_GIB (1ull << 32)

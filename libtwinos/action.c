@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define LOADED STATE(TWINOS_LOADED)
 #define RUNNING (STATE(TWINOS_STARTING) | STATE(TWINOS_RUNNING))
@@ -23,14 +23,14 @@ static int check_shared_cpu(const struct os_list *list)
 
 	for (os = list->os; os < list->os + list->nr; os++)
 		if (os_running(os) && os->mode == TWINOS_TIME_SHARED)
-			return refuse(EBUSY, "coexisting OS %u shares CPU 0 already, and only one can; stop it (kexec --twinos-id=%u --twinos-stop), or move it to a CPU of its own (kexec --twinos-id=%u --twinos-cpus=N --twinos-move)",
+			return refuse(EBUSY, "coexisting OS %u shares CPU 0 already, and only one can; stop it (twinos stop %u), or move it to a CPU of its own (twinos move %u CPU)",
 				      os->id, os->id, os->id);
 	return 0;
 }
 
 static int refuse_running(uint32_t id)
 {
-	return refuse(EBUSY, "coexisting OS %u is running already; wait until it has stopped, or stop it (kexec --twinos-id=%u --twinos-stop)",
+	return refuse(EBUSY, "coexisting OS %u is running already; wait until it has stopped, or stop it (twinos stop %u)",
 		      id, id);
 }
 
@@ -91,7 +91,7 @@ int prepare_unload(const struct roots *roots, uint32_t id, struct os *os)
 	if (err != -ENOENT)
 		return err;
 	if (id && os_running(os))
-		return refuse(EBUSY, "coexisting OS %u is running; stop it first (kexec --twinos-id=%u --twinos-stop)",
+		return refuse(EBUSY, "coexisting OS %u is running; stop it first (twinos stop %u)",
 			      id, id);
 	if (id)
 		return refuse(ENOENT, "nothing is loaded as coexisting OS %u; there is nothing to unload",
@@ -238,7 +238,7 @@ int wait_for_end(const struct roots *roots, const struct os *os, unsigned int li
 		if (settled(roots, now))
 			break;
 		if (spent >= limit)
-			return refuse(ETIMEDOUT, "coexisting OS %u has not shut down within %u s and goes on; end it with kexec --twinos-id=%u --twinos-kill",
+			return refuse(ETIMEDOUT, "coexisting OS %u has not shut down within %u s and goes on; end it with twinos kill %u",
 				      os->id, limit, os->id);
 		if (spent >= say) {
 			fprintf(progress, "kexec: waiting for coexisting OS %u to shut down, %.0f s at most\n",

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 /** os_release() - the command that makes an OS give back what it claims */
 const char *os_release(const struct os *os)
@@ -14,9 +14,9 @@ const char *os_release(const struct os *os)
 	static char text[64];
 
 	if (os_running(os))
-		snprintf(text, sizeof(text), "stop it (kexec --twinos-id=%u --twinos-stop)", os->id);
+		snprintf(text, sizeof(text), "stop it (twinos stop %u)", os->id);
 	else
-		snprintf(text, sizeof(text), "unload it (kexec --twinos-id=%u -u)", os->id);
+		snprintf(text, sizeof(text), "unload it (twinos unload %u)", os->id);
 	return text;
 }
 

@@ -7,14 +7,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define E820_RAM 1
 #define E820_RESERVED 2
 #define LOADER_KEXEC 0xd0		/* loader kexec, version 0 */
 
 void fill_share(struct share_node *node, const struct placement *p,
-		const struct share_options *options, uint32_t id)
+		const struct share_options *options, uint32_t id, const char *name)
 {
 	struct twinos_share *s = &node->share;
 
@@ -38,6 +38,7 @@ void fill_share(struct share_node *node, const struct placement *p,
 	s->nr_cpus = options->nr_cpus;
 	s->nr_pci = options->nr_pci;
 	s->nr_irqs = options->nr_irqs;
+	snprintf(s->name, sizeof(s->name), "%s", name);
 	memcpy(s->cpus, options->cpus, options->nr_cpus * sizeof(s->cpus[0]));
 	memcpy(s->pci, options->pci, options->nr_pci * sizeof(s->pci[0]));
 	memcpy(s->irqs, options->irqs, options->nr_irqs * sizeof(s->irqs[0]));

@@ -8,7 +8,7 @@
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define PAGE 4096ull
 #define LARGE_PAGE 0x200000ull		/* the entry code maps the kernel with these */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* kexec -d: where everything goes. */
 #include <stdarg.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 bool twinos_debug;
 

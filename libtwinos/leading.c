@@ -16,7 +16,7 @@
 #include <linux/capability.h>
 #include <linux/reboot.h>
 #include <twinos/control.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define KEXEC_ARCH_X86_64 (62u << 16)
 
@@ -151,7 +151,7 @@ int refuse_command(unsigned int command, uint32_t id, int error)
 			      id);
 	case EBUSY:
 		if (command == TWINOS_UNLOAD)
-			return refuse(EBUSY, "coexisting OS %u is running; stop it first (kexec --twinos-id=%u --twinos-stop)",
+			return refuse(EBUSY, "coexisting OS %u is running; stop it first (twinos stop %u)",
 				      id, id);
 		if (command == TWINOS_REBOOT_LAUNCH)
 			return refuse(EBUSY, "another coexisting OS shares CPU 0; see twinos status, and move or stop that one before launching %u",
@@ -169,7 +169,7 @@ int refuse_command(unsigned int command, uint32_t id, int error)
 	case ECANCELED:
 		return refuse(ECANCELED, "a CPU could not be taken offline, and all that was taken is given back; see dmesg for which one, and free it or choose another");
 	case ETIMEDOUT:
-		return refuse(ETIMEDOUT, "coexisting OS %u did not answer and stays as it is; if it hangs, end it with kexec --twinos-id=%u --twinos-kill",
+		return refuse(ETIMEDOUT, "coexisting OS %u did not answer and stays as it is; if it hangs, end it with twinos kill %u",
 			      id, id);
 	case EIO:
 		if (command == TWINOS_MOVE)

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define NR(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -149,6 +149,8 @@ static const char *const foreign[] = {
 	/* Memory by its address: the share's map has what there is. */
 	"mem", "memmap", "crashkernel", "reserve", "initrdmem", "elfcorehdr", "efi_fake_mem",
 	"twinos",
+	/* Encrypted memory, which the other kernels could not read. */
+	"mem_encrypt",
 	/* A hibernated system, which a coexisting OS never was. */
 	"resume", "resume_offset", "resumedelay", "resumewait",
 	/*

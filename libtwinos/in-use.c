@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define IFF_UP 1
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define SECTOR 512
 #define HEADER 0x1f1			/* offset of struct setup_header */

@@ -9,7 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define CONFIG_SIZE 256
 #define CONFIG_STATUS 6

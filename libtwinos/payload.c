@@ -31,7 +31,7 @@
 #ifdef HAVE_LIBBZ2
 #include <bzlib.h>
 #endif
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define INITRD_MAX (256u << 20)
 

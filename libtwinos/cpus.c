@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "twinos.h"
+#include "libtwinos.h"
 
 #define CPUS_MAX 8192			/* the most that x86 kernels are built for */
 
