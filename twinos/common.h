@@ -11,7 +11,8 @@
 #define EXIT_SYSTEM	111	/* a file could not be read or written */
 
 enum option_key {
-	OPTION_OS, OPTION_JSON, OPTION_RAW, OPTIONS
+	OPTION_OS, OPTION_JSON, OPTION_RAW, OPTION_MEMORY, OPTION_CPUS, OPTION_PCI, OPTION_IRQ,
+	OPTION_FORCE, OPTION_UPDATE, OPTION_DRY_RUN, OPTIONS
 };
 
 #define TAKES(option) (1u << OPTION_##option)
@@ -58,5 +59,8 @@ int run_log(const struct options *options);
 /* adjust.c */
 int run_slice(const struct options *options);
 int run_weight(const struct options *options);
+
+/* plan.c */
+int run_plan(const struct options *options);
 
 #endif

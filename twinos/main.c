@@ -26,6 +26,12 @@ static const char help[] =
 "                                                 both OSes are busy, 1 to 99 percent\n"
 "       twinos share   [--os=OS] [--json]          memory, devices and pins it was given\n"
 "       twinos windows [--json]                   memory withheld for coexisting OSes\n"
+"       twinos plan    NAME --memory=SIZE [--cpus=COUNT] [--pci=BDF,...] [--irq=PIN,...]\n"
+"                      [--force] [--dry-run] [--json]\n"
+"                                                 find a share that fits this machine and\n"
+"                                                 write its files\n"
+"       twinos plan    --update [--dry-run] [--json]\n"
+"                                                 the files for boot loader and udev alone\n"
 "       twinos --help | --version\n"
 "\n"
 "OS is the coexisting OS's number or name; --os can be left out where there is only one\n"
@@ -39,6 +45,8 @@ static const struct command commands[] = {
 	{ "weight", run_weight, TAKES(OS) | TAKES(JSON), 0, 1 },
 	{ "share", run_share, TAKES(OS) | TAKES(JSON), 0, 0 },
 	{ "windows", run_windows, TAKES(JSON), 0, 0 },
+	{ "plan", run_plan, TAKES(MEMORY) | TAKES(CPUS) | TAKES(PCI) | TAKES(IRQ) | TAKES(FORCE) |
+	  TAKES(UPDATE) | TAKES(DRY_RUN) | TAKES(JSON), 0, 1 },
 	{ NULL, NULL, 0, 0, 0 },
 };
 
@@ -49,6 +57,13 @@ static const struct option long_options[] = {
 	{ "os", required_argument, NULL, OPTION_BASE + OPTION_OS },
 	{ "json", no_argument, NULL, OPTION_BASE + OPTION_JSON },
 	{ "raw", no_argument, NULL, OPTION_BASE + OPTION_RAW },
+	{ "memory", required_argument, NULL, OPTION_BASE + OPTION_MEMORY },
+	{ "cpus", required_argument, NULL, OPTION_BASE + OPTION_CPUS },
+	{ "pci", required_argument, NULL, OPTION_BASE + OPTION_PCI },
+	{ "irq", required_argument, NULL, OPTION_BASE + OPTION_IRQ },
+	{ "force", no_argument, NULL, OPTION_BASE + OPTION_FORCE },
+	{ "update", no_argument, NULL, OPTION_BASE + OPTION_UPDATE },
+	{ "dry-run", no_argument, NULL, OPTION_BASE + OPTION_DRY_RUN },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -118,13 +133,14 @@ static void check_options(const struct command *command, const struct options *o
 
 static void set_roots(void)
 {
-	static char proc[300], sys[300], etc[300], conf[300];
+	static char proc[300], sys[300], etc[300], conf[300], root[300];
 
+	snprintf(root, sizeof(root), "%s", TWINOS_ROOT);
 	snprintf(proc, sizeof(proc), "%s/proc", TWINOS_ROOT);
 	snprintf(sys, sizeof(sys), "%s/sys", TWINOS_ROOT);
 	snprintf(etc, sizeof(etc), "%s/etc", TWINOS_ROOT);
 	snprintf(conf, sizeof(conf), "%s/etc/twinos.conf", TWINOS_ROOT);
-	roots = (struct roots){ proc, sys, etc, conf };
+	roots = (struct roots){ proc, sys, etc, conf, root };
 }
 
 int main(int argc, char **argv)
