@@ -321,8 +321,8 @@ static bool pick_cpus(struct making *m, unsigned int node)
 		sum += cores[i]->nr;
 		if (m->share->nr_cpus + cores[i]->nr <= wanted)
 			give_core(m->share, cores[i]);
-		else
-			rest = cores[i];	/* the smallest one */
+		else if (!rest || cores[i]->nr < rest->nr)
+			rest = cores[i];
 	}
 	if (m->share->nr_cpus < wanted && rest && m->share->nr_cpus + rest->nr <= TWINOS_MAX_CPUS)
 		give_core(m->share, rest);
@@ -428,9 +428,6 @@ static int refuse_share(const struct making *m)
 			      !m->most_cpus ? "there are none: leave out --cpus, to share CPU 0" :
 			      nodes > 1 ? "give fewer CPUs, or make two configurations" :
 			      "give fewer CPUs, or leave out --cpus, to share CPU 0");
-	if (m->most_memory >= m->request->memory)
-		return refuse(ENOSPC, "no NUMA node has %u CPUs in whole cores and %s of memory in one range as well; give less of one of them",
-			      m->request->cpus, size_text(m->request->memory));
 	return refuse(ENOSPC, "no window of %s fits into free memory, on one side of 4 GiB%s; the largest has %s",
 		      size_text(m->request->memory),
 		      nodes > 1 ? " and on the node of its CPUs" : "", size_text(m->most_memory));
