@@ -231,6 +231,15 @@ int free_run(uint64_t start, const struct memory_map *firmware,
 
 /* ---- window.c: which memory a share gets ---- */
 
+struct booted_windows {
+	unsigned int nr;
+	struct {
+		struct range window, low;	/* low.size 0: none */
+	} booted[TWINOS_MAX_ID];
+};
+
+int read_windows(const struct roots *roots, struct booted_windows *w);
+
 int find_window(const struct roots *roots, const struct share_options *options,
 		const struct os_list *oses, uint32_t *id,
 		const struct memory_map *firmware, const struct memory_map *used,
@@ -374,6 +383,7 @@ struct loaded {
 	struct share_node share;
 };
 
+bool has_pci_serial(const struct roots *roots, const struct share_options *share);
 /* Everything but the system call; release() afterwards whatever it returns. */
 int prepare_load(const struct roots *roots, const struct request *request,
 		 const uint8_t *purgatory, size_t purgatory_size, struct loaded *loaded);
@@ -522,5 +532,43 @@ struct plan {
 int make_plan(const struct roots *roots, const struct plan_request *request, struct plan *plan);
 int make_update(const struct roots *roots, struct plan *plan);
 void free_plan(struct plan *plan);
+
+/* ---- modules.c: which kernel's modules an initrd has ---- */
+
+int find_modules(const uint8_t *file, size_t size, const char *version, char *other,
+		 size_t other_size);
+
+/* ---- check.c: all that is wrong with configurations ---- */
+
+enum finding_level {
+	FINDING_NOTE,
+	FINDING_WARNING,
+	FINDING_ERROR,			/* it cannot be started like this */
+};
+
+struct finding {
+	enum finding_level level;
+	char *name;			/* of the OS that it is about, "" for the whole machine */
+	char *file;			/* NULL: it is not about a file */
+	unsigned int line;		/* 0: about all of it */
+	char *text;
+};
+
+struct findings {
+	unsigned int nr;
+	struct finding *finding;
+};
+
+struct check_request {
+	char *const *names;		/* or files; none: all of /etc/twinos */
+	unsigned int nr;
+	const uint8_t *purgatory;
+	size_t purgatory_size;
+};
+
+int check_configurations(const struct roots *roots, const struct check_request *request,
+			 struct texts *checked, struct findings *findings);
+bool can_start(const struct findings *findings, const char *name);
+void free_findings(struct findings *findings);
 
 #endif /* LIBTWINOS_H */

@@ -63,4 +63,7 @@ int run_weight(const struct options *options);
 /* plan.c */
 int run_plan(const struct options *options);
 
+/* check.c */
+int run_check(const struct options *options);
+
 #endif

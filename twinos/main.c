@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common.h"
@@ -32,6 +33,7 @@ static const char help[] =
 "                                                 write its files\n"
 "       twinos plan    --update [--dry-run] [--json]\n"
 "                                                 the files for boot loader and udev alone\n"
+"       twinos check   [NAME | FILE]... [--json]  what is wrong with configurations\n"
 "       twinos --help | --version\n"
 "\n"
 "OS is the coexisting OS's number or name; --os can be left out where there is only one\n"
@@ -47,6 +49,7 @@ static const struct command commands[] = {
 	{ "windows", run_windows, TAKES(JSON), 0, 0 },
 	{ "plan", run_plan, TAKES(MEMORY) | TAKES(CPUS) | TAKES(PCI) | TAKES(IRQ) | TAKES(FORCE) |
 	  TAKES(UPDATE) | TAKES(DRY_RUN) | TAKES(JSON), 0, 1 },
+	{ "check", run_check, TAKES(JSON), 0, UINT_MAX },
 	{ NULL, NULL, 0, 0, 0 },
 };
 
