@@ -689,13 +689,16 @@ static void check_load(struct check *c, const struct checked *k)
 	struct request r = {
 		.kernel = k->conf.kernel, .initrd = k->conf.initrd,
 		.command_line = k->conf.append ?: "", .name = k->conf.name,
-		.id = own && os_claims(own) ? own->id : 0, .share = k->conf.share,
+		.id = own ? own->id : 0, .share = k->conf.share,
 	};
 
 	/* The defaults of twinos.conf are for kexec, not for a configuration. */
-	roots.conf = "";
+	roots.conf = NULL;
 	if (prepare_load(&roots, &r, c->request->purgatory, c->request->purgatory_size, &loaded))
 		found(c, FINDING_ERROR, k->conf.name, k->conf.file, 0, "%s", refusal());
+	else if (!r.id && loaded.share.share.id)
+		found(c, FINDING_ERROR, k->conf.name, k->conf.file, 0, "the window that it would get belongs to coexisting OS %u (loaded); say which memory, or unload that one (twinos unload %u) first",
+		      loaded.share.share.id, loaded.share.share.id);
 	release(&loaded);
 }
 

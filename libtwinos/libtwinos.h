@@ -23,6 +23,11 @@
 
 #define TWINOS_REFUSAL_MAX 1024
 
+/* Whose messages they are: "kexec", or "twinos", which has shares from files. */
+extern const char *twinos_program;
+/* What a part of the share is called where the user has said it. */
+const char *said_as(const char *option, const char *key);
+
 /* Note the line (without the program's name and newline); returns -err. */
 int refuse(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The line noted last, "" if none. */
@@ -57,7 +62,8 @@ struct roots {
 	const char *proc;
 	const char *sys;
 	const char *etc;
-	const char *conf;		/* /etc/twinos.conf */
+	const char *conf;		/* /etc/twinos.conf; NULL: it does not count */
+	const char *dev;		/* NULL: /dev */
 	const char *root;		/* what comes before /boot and /lib; NULL: nothing */
 };
 
@@ -97,6 +103,8 @@ bool is_name(const char *text);
 const struct os *find_named(const struct os_list *list, const char *name);
 bool os_running(const struct os *os);
 bool os_claims(const struct os *os);
+bool next_statistic(const char **stats, char *key, size_t size, uint64_t *value);
+uint64_t statistic(const char *stats, const char *wanted);
 unsigned int os_numbers(const struct os_list *list, unsigned int states, char *text, size_t size);
 
 /* ---- debug.c ---- */
@@ -344,8 +352,9 @@ bool twinos_leading(const struct roots *roots);
 int check_leading(const struct roots *roots);
 int try_claim(unsigned int major, unsigned int minor);
 int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments);
-int open_door(void);
-int twinos_command(unsigned int command, uint32_t id, uint32_t cpu);
+int open_door(const struct roots *roots);
+int await_news(int door, double seconds);
+int twinos_command(const struct roots *roots, unsigned int command, uint32_t id, uint32_t cpu);
 int refuse_command(unsigned int command, uint32_t id, int error);
 
 /* ---- load.c ---- */
@@ -397,8 +406,41 @@ int prepare_end(const struct roots *roots, uint32_t id, const char *verb, struct
 int prepare_move(const struct roots *roots, uint32_t id, uint32_t cpu, struct os *os);
 int os_status(const struct roots *roots, uint32_t id, enum twinos_state *state);
 int check_back(const struct roots *roots, const struct os *os);
+bool settled(const struct roots *roots, const struct os *os);
+double seconds_now(void);
 int wait_for_end(const struct roots *roots, const struct os *os, unsigned int limit,
 		 int door, FILE *progress, unsigned int patience);
+
+/* ---- operate.c: and what both commands do with it ---- */
+
+extern const uint8_t twinos_purgatory[], twinos_purgatory_end[];
+
+int load_os(const struct roots *roots, const struct request *request, bool may_replace,
+	    uint32_t *id, FILE *notes);
+int launch_os(const struct roots *roots, uint32_t id);
+int unload_os(const struct roots *roots, uint32_t id);
+int stop_os(const struct roots *roots, uint32_t id, unsigned int limit, FILE *progress);
+int kill_os(const struct roots *roots, uint32_t id);
+int move_os(const struct roots *roots, uint32_t id, uint32_t cpu);
+int set_number(const struct roots *roots, uint32_t id, const char *file, unsigned int value);
+int start_os(const struct roots *roots, const struct conf *conf, struct os *os, FILE *notes);
+
+/* ---- console.c: what an OS prints, as it prints it ---- */
+
+struct console {
+	uint32_t id;
+	uint64_t launch;		/* launch_tsc of what is read, 0: not launched yet */
+	uint64_t bytes;			/* of it, so far */
+};
+
+struct printed {
+	char *text;			/* to be freed */
+	size_t size;
+	uint64_t lost;			/* bytes before it that are no longer there */
+	bool again;			/* the OS has been launched anew; this is the beginning */
+};
+
+int read_console(const struct roots *roots, struct console *console, struct printed *printed);
 
 /* ---- texts.c: several lines for people ---- */
 
@@ -560,7 +602,7 @@ struct findings {
 };
 
 struct check_request {
-	char *const *names;		/* or files; none: all of /etc/twinos */
+	const char *const *names;		/* or files; none: all of /etc/twinos */
 	unsigned int nr;
 	const uint8_t *purgatory;
 	size_t purgatory_size;

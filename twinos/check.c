@@ -5,8 +5,6 @@
 #include "common.h"
 #include "text.h"
 
-extern const uint8_t twinos_purgatory[], twinos_purgatory_end[];
-
 static const char *const levels[] = {
 	[FINDING_NOTE] = "note", [FINDING_WARNING] = "warning", [FINDING_ERROR] = "error",
 };

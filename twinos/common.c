@@ -104,6 +104,41 @@ void check_os_text(const char *name, const char *text)
 	die(EXIT_USAGE, "%s=%s is neither the name of an OS nor a number", name, text);
 }
 
+/** os_word() - the OS that a command is for, checked; NULL if none is named */
+const char *os_word(const struct options *options)
+{
+	if (!options->nr_words)
+		return NULL;
+	check_os_text("NAME", options->words[0]);
+	return options->words[0];
+}
+
+static const struct os *find_in(const struct os_list *list, const char *text)
+{
+	return is_name(text) ? find_named(list, text) : find_os(list, strtoul(text, NULL, 10));
+}
+
+static int refuse_gone(const char *os)
+{
+	return refuse(ENOENT, "there is no coexisting OS %s on this machine", os);
+}
+
+/** find_os_by() - by number or name; -ENOENT, with a refusal, if there is none */
+int find_os_by(const char *text, struct os *os)
+{
+	struct os_list list;
+	const struct os *found;
+	int err = read_oses(&roots, &list);
+
+	if (err)
+		return err;
+	found = find_in(&list, text);
+	if (!found)
+		return refuse_gone(text);
+	*os = *found;
+	return 0;
+}
+
 /**
  * wanted_os() - the OS meant
  * @text: its number or name, checked; NULL for the one that there is
@@ -123,8 +158,7 @@ struct os wanted_os(const char *text)
 	if (err)
 		fail(err);
 	if (text) {
-		os = is_name(text) ? find_named(&list, text) :
-			find_os(&list, strtoul(text, NULL, 10));
+		os = find_in(&list, text);
 		if (!os)
 			die_gone(text);
 		return *os;
@@ -135,4 +169,41 @@ struct os wanted_os(const char *text)
 	for (os = list.os; os < list.os + list.nr - 1 && !(any & STATE(os->state)); os++)
 		;
 	return any & STATE(os->state) ? *os : list.os[0];
+}
+
+/** end_verb() - "has crashed" */
+const char *end_verb(enum twinos_state state)
+{
+	switch (state) {
+	case TWINOS_CRASHED:
+		return "has crashed";
+	case TWINOS_HUNG:
+		return "hung";
+	default:
+		return "has ended";
+	}
+}
+
+/** format_cpus() - "2-3,5"; "" if it has none of its own */
+void format_cpus(const struct os *os, char *text, size_t size)
+{
+	uint32_t first, last;
+	size_t used = 0;
+
+	*text = 0;
+	for (first = 0; first < os->nr_cpus && used < size; first = last + 1) {
+		for (last = first; last + 1 < os->nr_cpus; last++)
+			if (os->cpus[last + 1] != os->cpus[last] + 1)
+				break;
+		used += snprintf(text + used, size - used, "%s%u", first ? "," : "",
+				 os->cpus[first]);
+		if (last > first && used < size)
+			used += snprintf(text + used, size - used, "-%u", os->cpus[last]);
+	}
+}
+
+void format_pci(const struct twinos_pci *pci, char *text, size_t size)
+{
+	snprintf(text, size, "%04x:%02x:%02x.%x", pci->domain, pci->bus, pci->devfn >> 3,
+		 pci->devfn & 7);
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * twinos: shows, and adjusts, what /sys/kernel/twinos holds about the OSes on
- * this machine. Here: its options, and which command they are for. Manual page:
- * doc/twinos.8.
+ * twinos: starts, stops, shows and adjusts the OSes on this machine. Here: its options,
+ * and which command they are for. Manual page: doc/twinos.8.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,53 +19,91 @@
 #define NUMBER_TEXT(x)	STRING(x)
 
 static const char help[] =
-"usage: twinos status  [--os=OS] [--json]          state, CPUs, memory, devices, CPU time\n"
-"       twinos log     [--os=OS] [--json | --raw]  last console output of the coexisting OS\n"
-"       twinos slice   [--os=OS] [--json | US]     show or set the slice, in microseconds\n"
-"       twinos weight  [--os=OS] [--json | PCT]    show or set its part of a shared CPU when\n"
-"                                                 both OSes are busy, 1 to 99 percent\n"
-"       twinos share   [--os=OS] [--json]          memory, devices and pins it was given\n"
-"       twinos windows [--json]                   memory withheld for coexisting OSes\n"
-"       twinos plan    NAME --memory=SIZE [--cpus=COUNT] [--pci=BDF,...] [--irq=PIN,...]\n"
-"                      [--force] [--dry-run] [--json]\n"
-"                                                 find a share that fits this machine and\n"
-"                                                 write its files\n"
-"       twinos plan    --update [--dry-run] [--json]\n"
-"                                                 the files for boot loader and udev alone\n"
-"       twinos check   [NAME | FILE]... [--json]  what is wrong with configurations\n"
-"       twinos --help | --version\n"
+"usage: twinos COMMAND [OPTION...] [OS...]\n"
+"An OS is meant by its name, that of /etc/twinos/NAME.conf, or by its number.\n"
 "\n"
-"OS is the coexisting OS's number or name; --os can be left out where there is only one\n"
-"(status shows all of them). --raw does not make control characters visible.\n"
-"Exit status: 0 done, 1 refused or not there, 100 wrong usage, 111 system error.\n";
+"  list     [--json]                 a line for each: state, CPUs, window, devices, uptime\n"
+"  status   [OS] [--json]            state, CPUs, memory, devices, CPU time\n"
+"  plan     NAME --memory=SIZE       find a share that fits this machine; write its file, the\n"
+"           [--cpus=COUNT]           boot line and rules for udev. COUNT CPUs of its own, 0:\n"
+"           [--pci=BDF,...]          it shares CPU 0. --force: in place of a file that is\n"
+"           [--irq=PIN,...]          there. --dry-run: only show what would be written\n"
+"           [--force] [--dry-run] [--json]\n"
+"  plan     --update [--dry-run] [--json]\n"
+"                                    boot line and rules alone, from all files as they are\n"
+"  check    [NAME | FILE]... [--json]  all that is wrong with these, or with all\n"
+"  start    NAME... | --all          load and launch it, wait until its first process runs;\n"
+"           [--timeout=S]            --all: those with autostart = yes\n"
+"  stop     OS... | --all            ask it to shut down and wait, as long as its file says\n"
+"           [--limit=S] [-q]         (stop-limit), or S seconds\n"
+"  restart  NAME... [--limit=S] [--timeout=S]\n"
+"  kill     OS... [-q]               end it without asking\n"
+"  unload   OS... [-q]               forget it; what is reserved for it is given back\n"
+"  run      NAME                     start it and stay, for a supervisor (sd_notify): its\n"
+"                                    console on standard output, its end is this command's\n"
+"  wait     OS --state=STATE[,...]   until it is in one of these states, or S seconds are\n"
+"           [--timeout=S] [--json]   over; STATE: empty, loaded, starting, running, stopped,\n"
+"                                    crashed, hung\n"
+"  log      [OS] [-f] [--json|--raw] its last console output; -f: and what follows\n"
+"  move     OS CPU                   to another CPU while it runs; 0: it shares CPU 0\n"
+"  set      OS [slice=US] [weight=PCT]  how it shares CPU 0: microseconds at a time (100 to\n"
+"                                    1000000), percent when both are busy (1 to 99)\n"
+"  slice    [--os=OS] [--json|US]    show or set the slice\n"
+"  weight   [--os=OS] [--json|PCT]   show or set the weight\n"
+"  share    [OS] [--json]            memory, devices and pins it was given\n"
+"  windows  [--json]                 memory withheld for coexisting OSes\n"
+"\n"
+"--os=OS can stand for the word OS, and both can be left out of status (all), log, share,\n"
+"slice and weight where there is only one. --raw does not make control characters visible.\n"
+"-q, --quiet: nothing to do is no failure. -f is --follow. Also: --help, --version.\n"
+"\n"
+"Exit status: 0 done, 1 refused or not there, 100 wrong usage, 111 system error.\n"
+"Of run: 0 the OS shut down, or was stopped or killed on demand; 4 it crashed; 5 it hung;\n"
+"6 it wants to reboot.\n";
 
 static const struct command commands[] = {
-	{ "status", run_status, TAKES(OS) | TAKES(JSON), 0, 0 },
-	{ "log", run_log, TAKES(OS) | TAKES(JSON) | TAKES(RAW), 0, 0 },
-	{ "slice", run_slice, TAKES(OS) | TAKES(JSON), 0, 1 },
-	{ "weight", run_weight, TAKES(OS) | TAKES(JSON), 0, 1 },
-	{ "share", run_share, TAKES(OS) | TAKES(JSON), 0, 0 },
-	{ "windows", run_windows, TAKES(JSON), 0, 0 },
+	{ "list", run_list, TAKES(JSON), 0, 0, false },
+	{ "status", run_status, TAKES(JSON), 0, 1, true },
 	{ "plan", run_plan, TAKES(MEMORY) | TAKES(CPUS) | TAKES(PCI) | TAKES(IRQ) | TAKES(FORCE) |
-	  TAKES(UPDATE) | TAKES(DRY_RUN) | TAKES(JSON), 0, 1 },
-	{ "check", run_check, TAKES(JSON), 0, UINT_MAX },
-	{ NULL, NULL, 0, 0, 0 },
+	  TAKES(UPDATE) | TAKES(DRY_RUN) | TAKES(JSON), 0, 1, false },
+	{ "check", run_check, TAKES(JSON), 0, UINT_MAX, false },
+	{ "start", run_start, TAKES(ALL) | TAKES(TIMEOUT), 0, UINT_MAX, false },
+	{ "stop", run_stop, TAKES(ALL) | TAKES(LIMIT) | TAKES(QUIET), 0, UINT_MAX, true },
+	{ "restart", run_restart, TAKES(LIMIT) | TAKES(TIMEOUT), 0, UINT_MAX, true },
+	{ "kill", run_kill, TAKES(QUIET), 0, UINT_MAX, true },
+	{ "unload", run_unload, TAKES(QUIET), 0, UINT_MAX, true },
+	{ "run", run_run, 0, 1, 1, false },
+	{ "wait", run_wait, TAKES(STATE) | TAKES(TIMEOUT) | TAKES(JSON), 1, 1, true },
+	{ "log", run_log, TAKES(JSON) | TAKES(RAW) | TAKES(FOLLOW), 0, 1, true },
+	{ "move", run_move, 0, 2, 2, true },
+	{ "set", run_set, 0, 2, 3, true },
+	{ "slice", run_slice, TAKES(OS) | TAKES(JSON), 0, 1, false },
+	{ "weight", run_weight, TAKES(OS) | TAKES(JSON), 0, 1, false },
+	{ "share", run_share, TAKES(JSON), 0, 1, true },
+	{ "windows", run_windows, TAKES(JSON), 0, 0, false },
+	{ NULL, NULL, 0, 0, 0, false },
 };
 
-/* By enum option_key; those without a letter are known by their place alone. */
-#define LETTERS ":hV"
+#define LETTERS ":fhqV"
 #define OPTION_BASE 0x100
+#define LONG(option, name, value) [OPTION_##option] = { name, value, NULL, OPTION_BASE + OPTION_##option }
 static const struct option long_options[] = {
-	{ "os", required_argument, NULL, OPTION_BASE + OPTION_OS },
-	{ "json", no_argument, NULL, OPTION_BASE + OPTION_JSON },
-	{ "raw", no_argument, NULL, OPTION_BASE + OPTION_RAW },
-	{ "memory", required_argument, NULL, OPTION_BASE + OPTION_MEMORY },
-	{ "cpus", required_argument, NULL, OPTION_BASE + OPTION_CPUS },
-	{ "pci", required_argument, NULL, OPTION_BASE + OPTION_PCI },
-	{ "irq", required_argument, NULL, OPTION_BASE + OPTION_IRQ },
-	{ "force", no_argument, NULL, OPTION_BASE + OPTION_FORCE },
-	{ "update", no_argument, NULL, OPTION_BASE + OPTION_UPDATE },
-	{ "dry-run", no_argument, NULL, OPTION_BASE + OPTION_DRY_RUN },
+	LONG(OS, "os", required_argument),
+	LONG(JSON, "json", no_argument),
+	LONG(RAW, "raw", no_argument),
+	LONG(ALL, "all", no_argument),
+	LONG(FOLLOW, "follow", no_argument),
+	LONG(LIMIT, "limit", required_argument),
+	LONG(QUIET, "quiet", no_argument),
+	LONG(STATE, "state", required_argument),
+	LONG(TIMEOUT, "timeout", required_argument),
+	LONG(MEMORY, "memory", required_argument),
+	LONG(CPUS, "cpus", required_argument),
+	LONG(PCI, "pci", required_argument),
+	LONG(IRQ, "irq", required_argument),
+	LONG(FORCE, "force", no_argument),
+	LONG(UPDATE, "update", no_argument),
+	LONG(DRY_RUN, "dry-run", no_argument),
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -88,6 +125,12 @@ static void parse_options(int argc, char **argv, struct options *options)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, LETTERS, long_options, NULL)) != -1) {
 		switch (option) {
+		case 'f':
+			set_option(options, OPTION_FOLLOW);
+			break;
+		case 'q':
+			set_option(options, OPTION_QUIET);
+			break;
 		case 'h':
 			fputs(help, stdout);
 			exit(0);
@@ -116,6 +159,24 @@ static const struct command *find_command(const char *name)
 	die(EXIT_USAGE, "no command '%s'; see twinos --help", name);
 }
 
+/* --os=OS stands for the word that names it, where there is one. Returns what is to be freed. */
+static const char **move_os_to_words(const struct command *command, struct options *options)
+{
+	const char **words;
+
+	if (!GIVEN(options, OS) || !command->os_is_word)
+		return NULL;
+	words = calloc(options->nr_words + 1, sizeof(*words));
+	if (!words)
+		die(EXIT_SYSTEM, "out of memory");
+	words[0] = options->text[OPTION_OS];
+	memcpy(words + 1, options->words, options->nr_words * sizeof(*words));
+	options->words = words;
+	options->nr_words++;
+	options->text[OPTION_OS] = NULL;
+	return words;
+}
+
 /* What goes with the command, and what goes together. */
 static void check_options(const struct command *command, const struct options *options)
 {
@@ -136,22 +197,25 @@ static void check_options(const struct command *command, const struct options *o
 
 static void set_roots(void)
 {
-	static char proc[300], sys[300], etc[300], conf[300], root[300];
+	static char proc[300], sys[300], etc[300], dev[300], root[300];
 
-	snprintf(root, sizeof(root), "%s", TWINOS_ROOT);
 	snprintf(proc, sizeof(proc), "%s/proc", TWINOS_ROOT);
 	snprintf(sys, sizeof(sys), "%s/sys", TWINOS_ROOT);
 	snprintf(etc, sizeof(etc), "%s/etc", TWINOS_ROOT);
-	snprintf(conf, sizeof(conf), "%s/etc/twinos.conf", TWINOS_ROOT);
-	roots = (struct roots){ proc, sys, etc, conf, root };
+	snprintf(dev, sizeof(dev), "%s/dev", TWINOS_ROOT);
+	/* /etc/twinos.conf is kexec's alone. */
+	snprintf(root, sizeof(root), "%s", TWINOS_ROOT);
+	roots = (struct roots){ proc, sys, etc, NULL, dev, root };
 }
 
 int main(int argc, char **argv)
 {
 	const struct command *command;
 	struct options options = { 0 };
+	const char **words;
 	int status;
 
+	twinos_program = "twinos";
 	set_roots();
 	parse_options(argc, argv, &options);
 	if (optind == argc) {
@@ -159,11 +223,13 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	command = find_command(argv[optind++]);
-	options.words = argv + optind;
+	options.words = (const char **)argv + optind;
 	options.nr_words = argc - optind;
+	words = move_os_to_words(command, &options);
 	check_options(command, &options);
 
 	status = command->run(&options);
+	free(words);
 	if (fflush(stdout) || ferror(stdout))
 		die(EXIT_SYSTEM, "standard output: %s", strerror(errno));
 	return status;

@@ -57,14 +57,8 @@ static json_t *range_json(const struct range *range)
 	return json_sprintf("%#" PRIx64 "-%#" PRIx64, range->start, range_end(range) - 1);
 }
 
-static void format_pci(const struct twinos_pci *pci, char *text, size_t size)
-{
-	snprintf(text, size, "%04x:%02x:%02x.%x", pci->domain, pci->bus, pci->devfn >> 3,
-		 pci->devfn & 7);
-}
-
-/* What there can be several of is an array, whether there are any or not. */
-static json_t *share_json(const struct os *os)
+/** share_json() - what there can be several of is an array, whether there are any or not */
+json_t *share_json(const struct os *os)
 {
 	json_t *share = json_object(), *cpus = json_array(), *pci = json_array();
 	json_t *irqs = json_array();
@@ -89,20 +83,6 @@ static json_t *share_json(const struct os *os)
 	return share;
 }
 
-/* The next of the statistics, lines "key value"; false behind the last. */
-static bool next_statistic(const char **stats, char *key, size_t size, uint64_t *value)
-{
-	const char *line = *stats;
-	size_t length = strcspn(line, "\n"), n = strcspn(line, " \n");
-
-	if (!length)
-		return false;
-	*stats = line + length + (line[length] == '\n');
-	snprintf(key, size, "%.*s", (int)n, line);
-	*value = strtoull(line + n, NULL, 10);
-	return true;
-}
-
 static json_t *stats_json(const char *stats)
 {
 	json_t *object = json_object();
@@ -112,18 +92,6 @@ static json_t *stats_json(const char *stats)
 	while (next_statistic(&stats, key, sizeof(key), &value))
 		json_object_set_new(object, key, json_integer(value));
 	return object;
-}
-
-/* 0 if there is none of that key. */
-static uint64_t statistic(const char *stats, const char *wanted)
-{
-	uint64_t value;
-	char key[64];
-
-	while (next_statistic(&stats, key, sizeof(key), &value))
-		if (!strcmp(key, wanted))
-			return value;
-	return 0;
 }
 
 /* Milliseconds between two TSC values; -1 where the second never came. */
@@ -173,30 +141,14 @@ static void print_range(const char *label, const struct range *range)
 		       range_end(range) - 1);
 }
 
-/* "2-3,5" */
-static void print_cpus(const struct os *os)
-{
-	uint32_t first, last;
-
-	for (first = 0; first < os->nr_cpus; first = last + 1) {
-		for (last = first; last + 1 < os->nr_cpus; last++)
-			if (os->cpus[last + 1] != os->cpus[last] + 1)
-				break;
-		printf("%s%u", first ? "," : ", CPU ", os->cpus[first]);
-		if (last > first)
-			printf("-%u", os->cpus[last]);
-	}
-}
-
 /* What an OS was given is its own until it has ended. */
 static void print_share(const struct os *os)
 {
-	char bdf[24];
+	char bdf[24], cpus[400];
 	uint32_t i;
 
-	printf("  mode         %s", mode_name(os->mode));
-	print_cpus(os);
-	putchar('\n');
+	format_cpus(os, cpus, sizeof(cpus));
+	printf("  mode         %s%s%s\n", mode_name(os->mode), *cpus ? ", CPU " : "", cpus);
 	print_range("window", &os->window);
 	print_range("low slice", &os->low);
 	for (i = 0; i < os->nr_pci; i++) {
@@ -214,7 +166,8 @@ static void print_report(const struct report *r)
 	const bool shared = r->os.mode == TWINOS_TIME_SHARED;
 	char *reason = visible_text(r->reason, strlen(r->reason));
 
-	printf("OS %u: %s%s%s\n", r->os.id, state_name(r->os.state), *reason ? ": " : "",
+	printf("OS %u%s%s%s: %s%s%s\n", r->os.id, *r->os.name ? " (" : "", r->os.name,
+	       *r->os.name ? ")" : "", state_name(r->os.state), *reason ? ": " : "",
 	       reason);
 	if (os_claims(&r->os))
 		print_share(&r->os);
@@ -226,8 +179,9 @@ static void print_report(const struct report *r)
 
 static json_t *report_json(const struct report *r)
 {
-	return json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:i, s:s*, s:s, s:o, s:s, s:o, s:o, s:o, s:o}",
 			 "os", r->os.id,
+			 "name", *r->os.name ? r->os.name : NULL,
 			 "state", state_name(r->os.state),
 			 "reason", json_text(r->reason, strlen(r->reason)),
 			 "mode", mode_name(r->os.mode),
@@ -241,7 +195,7 @@ static void run_own_status(const struct options *options)
 {
 	char *stats;
 
-	if (GIVEN(options, OS))
+	if (os_word(options))
 		die(EXIT_REFUSED, "this is a coexisting OS: it knows of no other by number");
 	stats = read_own("stats");
 	if (!stats)
@@ -284,7 +238,7 @@ int run_status(const struct options *options)
 		run_own_status(options);
 		return 0;
 	}
-	nr = read_reports(options->text[OPTION_OS], reports);
+	nr = read_reports(os_word(options), reports);
 	if (GIVEN(options, JSON)) {
 		array = json_array();
 		for (i = 0; i < nr; i++)
@@ -304,7 +258,7 @@ int run_status(const struct options *options)
 
 int run_share(const struct options *options)
 {
-	struct os os = wanted_os(options->text[OPTION_OS]);
+	struct os os = wanted_os(os_word(options));
 	char *text;
 
 	if (GIVEN(options, JSON)) {

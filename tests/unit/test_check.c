@@ -7,8 +7,6 @@
 #include <unistd.h>
 #include "image.h"
 
-extern const uint8_t twinos_purgatory[], twinos_purgatory_end[];
-
 static struct tree t;
 static char shown[32768];		/* findings as the command prints them, without t.root/ */
 static struct texts checked;
@@ -163,7 +161,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int look(char *const *which, unsigned int nr)
+static int look(const char *const *which, unsigned int nr)
 {
 	static const char *const levels[] = { "note", "warning", "error" };
 	const struct check_request request = {
@@ -232,7 +230,7 @@ static void none(void **state)
 	(void)state;
 	assert_return_code(unlink(strcat(strcpy((char[200]){ 0 }, t.root), "/" WEB)), 0);
 	assert_refused(look(NULL, 0), "there is no configuration in ");
-	assert_int_equal(look((char *[]){ "web" }, 1), 0);
+	assert_int_equal(look((const char *[]){ "web" }, 1), 0);
 	assert_non_null(strstr(shown, ":0: error: there is no etc/twinos/web.conf; write it"));
 	assert_false(can_start(&findings, "web"));
 }
@@ -534,7 +532,7 @@ static void conflicts(void **state)
 
 	(void)state;
 	conf_with(DB, other);
-	assert_int_equal(look((char *[]){ "web" }, 1), 0);
+	assert_int_equal(look((const char *[]){ "web" }, 1), 0);
 	assert_non_null(strstr(shown, WEB ":6: error: memory of this window is claimed by db as well (" DB ":6)\n"));
 	assert_non_null(strstr(shown, WEB ":7: error: memory of this low slice is claimed by db as well (" DB ":7)\n"));
 	assert_non_null(strstr(shown, WEB ":8: error: CPU 5 is claimed by db as well (" DB ":8)\n"));
@@ -556,7 +554,7 @@ static void conflicts(void **state)
 		conf_with(DB, third);
 	}
 	update_boot_files();
-	assert_int_equal(look((char *[]){ "web" }, 1), 0);
+	assert_int_equal(look((const char *[]){ "web" }, 1), 0);
 	assert_string_equal(shown, "");
 }
 
@@ -570,12 +568,12 @@ static void both_time_shared(void **state)
 	conf_with(DB, other);
 	web_with(CPUS, NULL);
 	update_boot_files();
-	assert_int_equal(look((char *[]){ "web" }, 1), 0);
+	assert_int_equal(look((const char *[]){ "web" }, 1), 0);
 	assert_string_equal(shown, WEB ":0: warning: CPU 0, which one OS at a time can share, is claimed by db as well (" DB ")\n");
 	assert_true(can_start(&findings, "web"));
 	/* What is wrong with the other one is not known, and said. */
 	tree__file(&t, DB, "[share]\nmemory = x\n");
-	assert_int_equal(look((char *[]){ "web" }, 1), 0);
+	assert_int_equal(look((const char *[]){ "web" }, 1), 0);
 	assert_non_null(strstr(shown, DB ":0: warning: this is wrong, so that it is not known what it claims; see twinos check db\n"));
 	assert_true(can_start(&findings, "web"));
 }
@@ -583,7 +581,8 @@ static void both_time_shared(void **state)
 /* A file that is not where it belongs yet stands for the one of its name. */
 static void files(void **state)
 {
-	char path[200], *which[] = { path };
+	char path[200];
+	const char *which[] = { path };
 	const char *values[KEYS];
 
 	(void)state;

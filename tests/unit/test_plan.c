@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "image.h"
@@ -844,6 +846,25 @@ static void all_or_none(void **state)
 	assert_int_equal(entries("a"), 4);
 }
 
+/* As on a full disk: what is too much for it fails in the middle. */
+static void no_room(void **state)
+{
+	static const char *const paths[] = { "a/one", "b/two" };
+	struct rlimit limit, before;
+
+	(void)state;
+	tree__file(&t, "a/one", "old 1\n");
+	signal(SIGXFSZ, SIG_IGN);
+	assert_return_code(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = (struct rlimit){ 2, before.rlim_max };
+	assert_return_code(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	writes(paths, 2, false);
+	assert_return_code(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_content("a/one", "old 1\n");
+	assert_int_equal(entries("a"), 1);
+	assert_false(is_there("b"));
+}
+
 /* ---- sets of ranges ---- */
 
 static void range_sets(void **state)
@@ -915,7 +936,7 @@ int main(void)
 		TEST(reserved_memory), TEST(taken_by_hand), TEST(withheld), TEST(cores),
 		TEST(two_kinds), TEST(no_cores), TEST(no_low_slice), TEST(nodes), TEST(other_node),
 		TEST(hole_in_node), TEST(functions), TEST(company), TEST(drivers), TEST(kernels),
-		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(all_or_none),
+		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(all_or_none), TEST(no_room),
 		TEST(range_sets), TEST(boot_options),
 	};
 

@@ -51,7 +51,7 @@ void tree__create(struct tree *t)
 	snprintf(t->conf, sizeof(t->conf), "%s/twinos.conf", t->root);
 	assert_return_code(mkdir(t->proc, 0700), 0);
 	assert_return_code(mkdir(t->sys, 0700), 0);
-	t->roots = (struct roots){ t->proc, t->sys, t->etc, t->conf, t->root };
+	t->roots = (struct roots){ t->proc, t->sys, t->etc, t->conf, NULL, t->root };
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
