@@ -38,19 +38,30 @@ int function_node(const struct roots *roots, const struct twinos_pci *pci)
 	return read_text(path, "numa_node", text, sizeof(text)) ? -1 : atoi(text);
 }
 
+static unsigned int mask_bits(const char *device, const char *file, unsigned int unknown)
+{
+	char text[32];
+
+	return read_text(device, file, text, sizeof(text)) ? unknown : strtoul(text, NULL, 10);
+}
+
 /**
  * function_reach() - how many bits of an address its DMA has, as its driver has said
  *
- * Without a driver that is 32, which every function has; NVMe by its definition has 64.
+ * Buffers and descriptors may have different limits. Without a driver it is 32, which every
+ * function has; NVMe by its definition has 64.
  */
 unsigned int function_reach(const struct roots *roots, const struct twinos_pci *pci)
 {
+	unsigned int streaming, coherent;
 	char path[300], text[32];
 
 	function_folder(roots, pci, path, sizeof(path));
 	if (!read_text(path, "class", text, sizeof(text)) && !strcmp(text, "0x010802"))
 		return 64;
-	return read_text(path, "dma_mask_bits", text, sizeof(text)) ? 32 : strtoul(text, NULL, 10);
+	streaming = mask_bits(path, "dma_mask_bits", 32);
+	coherent = mask_bits(path, "consistent_dma_mask_bits", streaming);
+	return coherent < streaming ? coherent : streaming;
 }
 
 /** function_iommu() - is it behind an IOMMU of the running kernel, and so cannot be given away? */

@@ -32,6 +32,8 @@
 #define LOW_LOWEST 0x30000ull
 #define LOW_SIZE 0x10000ull
 
+#define BOOT_OPTIONS_MAX 16		/* twinos= on a boot line */
+
 /* What making a plan knows so far. */
 struct making {
 	const struct roots *roots;
@@ -41,6 +43,7 @@ struct making {
 	bool running_twinos;		/* the running kernel could be the leading one */
 	struct os_list oses;
 	struct confs confs;		/* the others */
+	struct conf old;		/* of this name, that is replaced */
 	struct spare spare;
 	struct topology topology;
 	struct ranges memory[NODES_MAX];	/* by node, whoever uses it */
@@ -206,6 +209,24 @@ static int refuse_taken(const char *what, const struct conf *conf, enum conf_key
 		      conf->said[key].file, conf->said[key].line);
 }
 
+/*
+ * Can a function write to memory above 4 GiB? One that was given away before has had no driver that
+ * could have said so since the machine was booted; it stays where it was.
+ */
+static bool reaches(const struct making *m, const struct twinos_pci *pci, const char *driver)
+{
+	uint32_t i;
+
+	if (function_reach(m->roots, pci) > 32)
+		return true;
+	if (*driver && strcmp(driver, "twinos"))
+		return false;
+	for (i = 0; i < m->old.share.nr_pci; i++)
+		if (!memcmp(&m->old.share.pci[i], pci, sizeof(*pci)))
+			return conf_window(&m->old).start >= FOUR_GIB;
+	return false;
+}
+
 static int take_function(struct making *m, const struct twinos_pci *pci)
 {
 	const struct os *own = find_named(&m->oses, m->request->name);
@@ -231,7 +252,7 @@ static int take_function(struct making *m, const struct twinos_pci *pci)
 	if (!err && built_in && strcmp(driver, "twinos"))
 		err = add_text(&m->plan->warnings, "%s: its driver %s is built into the running kernel, and has it before udev can keep it away; the leading OS sees it until it is given away",
 			       what, driver);
-	m->reach_32 |= function_reach(m->roots, pci) <= 32;
+	m->reach_32 |= !reaches(m, pci, driver);
 	return err;
 }
 
@@ -616,6 +637,8 @@ static int make_command_line(struct making *m)
 	for (i = 0; i < m->share->nr_irqs; i++)
 		if (m->share->irqs[i] == 3 || m->share->irqs[i] == 4)
 			fprintf(file, " console=ttyS%d", m->share->irqs[i] == 3);
+	if (m->share->mem_min >= FOUR_GIB)	/* it would look for memory below in vain */
+		fputs(" swiotlb=noforce", file);
 	fputs(" dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore", file);
 	write_common_words(m->roots, file);
 	if (fclose(file)) {
@@ -705,6 +728,18 @@ static void write_conf(FILE *file, const struct making *m)
 	fputs(i ? "\n" : "", file);
 }
 
+/* The leading kernel takes no more. */
+static int check_number(const struct confs *confs)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < confs->nr; i++)
+		nr += !!conf_window(&confs->conf[i]).size;
+	return nr <= BOOT_OPTIONS_MAX ? 0 :
+		refuse(ENOSPC, "with this one, %u configurations would need memory from the boot line, and the leading OS withholds at most %d windows; remove one",
+		       nr, BOOT_OPTIONS_MAX);
+}
+
 /* The others and this one, in the order of their names, as a later plan would find them. */
 static int make_boot_files(struct making *m)
 {
@@ -720,7 +755,9 @@ static int make_boot_files(struct making *m)
 	for (i = 0; i < all.nr; i++)
 		all.conf[i] = i < at ? m->confs.conf[i] : i == at ? m->plan->conf :
 			      m->confs.conf[i - 1];
-	err = boot_files(m->roots, &all, m->plan->files);
+	err = check_number(&all);
+	if (!err)
+		err = boot_files(m->roots, &all, m->plan->files);
 	if (!err) {
 		m->plan->boot_line = boot_line(m->roots, &all);
 		err = m->plan->boot_line ? 0 : -ENOMEM;
@@ -803,6 +840,9 @@ static int run_steps(struct making *m)
 	if (!conf->file)
 		return -ENOMEM;
 	err = check_request(m);
+	/* What it says counts for little, so it may be wrong. */
+	if (!err && !access(conf->file, F_OK))
+		read_conf(m->roots, m->request->name, &m->old, NULL, NULL);
 	if (!err)
 		err = read_machine(m);
 	if (!err)
@@ -844,6 +884,7 @@ int make_plan(const struct roots *roots, const struct plan_request *request, str
 	};
 	err = run_steps(&m);
 	free_confs(&m.confs);
+	free_conf(&m.old);
 	free_spare(&m.spare);
 	free_topology(&m.topology);
 	free_ranges(&m.windows);

@@ -269,10 +269,45 @@ static void reach(void **state)
 	made();
 	assert_window(4 * GIB, GIB);
 	assert_true(warns("no window below 4 GiB fits"));
+	assert_non_null(strstr(plan.conf.append, " swiotlb=noforce "));
 	tree__file(&t, "sys/devices/pci0000:00/0000:00:1f.6/dma_mask_bits", "64\n");
+	tree__file(&t, "sys/devices/pci0000:00/0000:00:1f.6/consistent_dma_mask_bits", "32\n");
 	request.memory = 512 * MIB;
 	made();
+	assert_window(0x10000000, 512 * MIB);
+	assert_null(strstr(plan.conf.append, "swiotlb"));
+	tree__file(&t, "sys/devices/pci0000:00/0000:00:1f.6/consistent_dma_mask_bits", "64\n");
+	made();
 	assert_window(4 * GIB, 512 * MIB);
+	/* Booted without a driver, as it was given away, it says less; but it has worked. */
+	tree__file(&t, "sys/devices/pci0000:00/0000:00:1f.6/dma_mask_bits", "32\n");
+	request.force = true;
+	add_conf("web", "memory = 2G@0x200000000\npci = 0000:00:1f.6\n");
+	made();
+	assert_window(4 * GIB, 512 * MIB);
+	add_conf("web", "memory = 512M@0x20000000\npci = 0000:00:1f.6\n");
+	made();
+	assert_window(0x10000000, 512 * MIB);
+	add_conf("web", "memory = 2G@0x200000000\n");
+	made();
+	assert_window(0x10000000, 512 * MIB);
+}
+
+static void too_many(void **state)
+{
+	char name[8], share[80];
+	int i;
+
+	(void)state;
+	machine("server");
+	for (i = 0; i < 16; i++) {
+		snprintf(name, sizeof(name), "os%d", i);
+		snprintf(share, sizeof(share), "memory = 1G@0x%x00000000\n", i + 2);
+		add_conf(name, i ? share : "");
+	}
+	made();
+	add_conf("os0", "memory = 1G@0x100000000\n");
+	assert_refused(make(), "with this one, 17 configurations would need memory from the boot line");
 }
 
 /* The image of a kernel that goes to another place at each boot can be given away, if need be. */
@@ -759,7 +794,7 @@ static void read_again(void **state)
 	assert_int_equal(conf.share.low.start, 0x80000);
 	assert_int_equal(conf.share.nr_pci, 1);
 	assert_int_equal(conf.share.nr_irqs, 2);
-	assert_string_equal(conf.append, "root=LABEL=web ro console=ttyS1 console=ttyS0 dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore mitigations=auto,nosmt");
+	assert_string_equal(conf.append, "root=LABEL=web ro console=ttyS1 console=ttyS0 swiotlb=noforce dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore mitigations=auto,nosmt");
 	free_conf(&conf);
 }
 
@@ -932,7 +967,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(small_machine), TEST(half_is_kept), TEST(leading_minimum), TEST(sizes),
-		TEST(large_machine), TEST(across), TEST(reach), TEST(kernel_moves),
+		TEST(large_machine), TEST(across), TEST(reach), TEST(too_many), TEST(kernel_moves),
 		TEST(reserved_memory), TEST(taken_by_hand), TEST(withheld), TEST(cores),
 		TEST(two_kinds), TEST(no_cores), TEST(no_low_slice), TEST(nodes), TEST(other_node),
 		TEST(hole_in_node), TEST(functions), TEST(company), TEST(drivers), TEST(kernels),
