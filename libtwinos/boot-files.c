@@ -243,7 +243,12 @@ static void write_udev(FILE *file, const struct roots *roots, const struct confs
 	      "\n"
 	      "ACTION!=\"add\", GOTO=\"twinos_end\"\n"
 	      "SUBSYSTEM!=\"pci\", GOTO=\"twinos_end\"\n"
-	      "TEST!=\"/sys/kernel/twinos/windows\", GOTO=\"twinos_end\"\n", file);
+	      "TEST!=\"/sys/kernel/twinos/windows\", GOTO=\"twinos_end\"\n"
+	      "\n"
+	      "# In an initrd nobody uses a function yet, and a driver that was there first (built\n"
+	      "# in, or loaded for another function a moment ago) lets go of it.\n"
+	      "TEST==\"/conf/initramfs.conf\", ENV{.TWINOS_EARLY}=\"1\"\n"
+	      "TEST==\"/etc/initrd-release\", ENV{.TWINOS_EARLY}=\"1\"\n", file);
 	for (i = 0; i < confs->nr; i++) {
 		const struct share_options *s = &confs->conf[i].share;
 
@@ -252,6 +257,8 @@ static void write_udev(FILE *file, const struct roots *roots, const struct confs
 		for (j = 0; j < s->nr_pci; j++) {
 			format_function(&s->pci[j], bdf, sizeof(bdf));
 			fprintf(file, "KERNEL==\"%s\", ATTR{driver_override}=\"twinos\"\n", bdf);
+			fprintf(file, "KERNEL==\"%s\", ENV{.TWINOS_EARLY}==\"1\", TEST==\"driver/unbind\", ATTR{driver/unbind}=\"%s\"\n",
+				bdf, bdf);
 		}
 	}
 	fputs("\nLABEL=\"twinos_end\"\n", file);

@@ -633,8 +633,8 @@ static void check_function(struct check *c, const struct checked *k, const struc
 		about(c, FINDING_WARNING, k, CONF_PCI, "PCI function %s is a virtual function (SR-IOV), which a coexisting OS does not find",
 		      bdf);
 	function_driver(c->roots, pci, driver, sizeof(driver), &built_in);
-	if (built_in && strcmp(driver, "twinos"))
-		about(c, FINDING_NOTE, k, CONF_PCI, "PCI function %s: its driver %s is built into the running kernel, so that the leading OS sees it until it is given away",
+	if (*driver && strcmp(driver, "twinos"))
+		about(c, FINDING_NOTE, k, CONF_PCI, "PCI function %s has the driver %s in the leading OS now, and so may come into use there; the rules for udev keep it away from the next boot on (update-initramfs -u)",
 		      bdf, driver);
 	function_company(c->roots, pci, &k->conf.share, company, sizeof(company));
 	if (*company)

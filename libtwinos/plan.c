@@ -250,7 +250,7 @@ static int take_function(struct making *m, const struct twinos_pci *pci)
 		err = add_text(&m->plan->warnings, "%s", company);
 	function_driver(m->roots, pci, driver, sizeof(driver), &built_in);
 	if (!err && built_in && strcmp(driver, "twinos"))
-		err = add_text(&m->plan->warnings, "%s: its driver %s is built into the running kernel, and has it before udev can keep it away; the leading OS sees it until it is given away",
+		err = add_text(&m->plan->warnings, "%s: its driver %s is built into the running kernel, and has it until the rules for udev take it away in the initrd; without an initrd, the leading OS sees it until it is given away",
 			       what, driver);
 	m->reach_32 |= !reaches(m, pci, driver);
 	return err;

@@ -605,7 +605,8 @@ static void functions(void **state)
 	file_has(2, "pci = 0000:00:04.0,0000:03:00.0\n");
 	file_has(2, "irq = 3\n");
 	file_has(2, "append = root=LABEL=web ro console=ttyS1 ");
-	file_has(1, "KERNEL==\"0000:00:04.0\", ATTR{driver_override}=\"twinos\"\n"
+	file_has(1, "\n# web\nKERNEL==\"0000:00:04.0\", ATTR{driver_override}=\"twinos\"\n"
+		 "KERNEL==\"0000:00:04.0\", ENV{.TWINOS_EARLY}==\"1\", TEST==\"driver/unbind\", ATTR{driver/unbind}=\"0000:00:04.0\"\n"
 		 "KERNEL==\"0000:03:00.0\", ATTR{driver_override}=\"twinos\"\n");
 	add_conf("db", "pci = 0000:03:00.0\nirq = 3\n");
 	assert_refused(make(), "PCI function 0000:03:00.0 is in ");
