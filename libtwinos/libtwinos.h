@@ -64,6 +64,7 @@ struct roots {
 	const char *etc;
 	const char *conf;		/* /etc/twinos.conf; NULL: it does not count */
 	const char *dev;		/* NULL: /dev */
+	const char *root;		/* what comes before /boot and /lib; NULL: nothing */
 };
 
 int read_file(const char *path, char **data, size_t *size);
@@ -238,6 +239,15 @@ int free_run(uint64_t start, const struct memory_map *firmware,
 
 /* ---- window.c: which memory a share gets ---- */
 
+struct booted_windows {
+	unsigned int nr;
+	struct {
+		struct range window, low;	/* low.size 0: none */
+	} booted[TWINOS_MAX_ID];
+};
+
+int read_windows(const struct roots *roots, struct booted_windows *w);
+
 int find_window(const struct roots *roots, const struct share_options *options,
 		const struct os_list *oses, uint32_t *id,
 		const struct memory_map *firmware, const struct memory_map *used,
@@ -382,6 +392,7 @@ struct loaded {
 	struct share_node share;
 };
 
+bool has_pci_serial(const struct roots *roots, const struct share_options *share);
 /* Everything but the system call; release() afterwards whatever it returns. */
 int prepare_load(const struct roots *roots, const struct request *request,
 		 const uint8_t *purgatory, size_t purgatory_size, struct loaded *loaded);
@@ -430,5 +441,176 @@ struct printed {
 };
 
 int read_console(const struct roots *roots, struct console *console, struct printed *printed);
+
+/* ---- texts.c: several lines for people ---- */
+
+struct texts {
+	unsigned int nr;
+	char **text;
+};
+
+int add_text(struct texts *texts, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void free_texts(struct texts *texts);
+
+/* ---- boot-files.c: what boot loader and udev are told about all configurations ---- */
+
+struct confs {
+	unsigned int nr;
+	struct conf *conf;		/* by name */
+};
+
+/* A file to be written. */
+struct new_file {
+	char *path, *text;
+};
+
+/* twinos=SIZE@ADDRESS[,low=SIZE@ADDRESS] */
+struct boot_option {
+	struct range window, low;	/* low.size 0: none */
+};
+
+int read_confs(const struct roots *roots, const char *except, struct confs *confs);
+void free_confs(struct confs *confs);
+struct range conf_window(const struct conf *conf);
+void format_range(const struct range *r, char *text, size_t size);
+void format_function(const struct twinos_pci *pci, char *text, size_t size);
+void format_boot_option(const struct conf *conf, char *text, size_t size);
+unsigned int parse_boot_options(const char *text, struct boot_option *options, unsigned int max);
+char *boot_line(const struct roots *roots, const struct confs *confs);
+int boot_files(const struct roots *roots, const struct confs *confs, struct new_file files[2]);
+bool same_content(const char *a, const char *b);
+char *twinos_path(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- write-files.c: several files as one ---- */
+
+int write_files(const struct new_file *files, unsigned int nr);
+
+/* ---- ranges.c: sets of ranges, in order and without overlaps ---- */
+
+struct ranges {
+	unsigned int nr;
+	struct range *range;
+};
+
+int add_range(struct ranges *set, uint64_t start, uint64_t end);
+int subtract_range(struct ranges *set, uint64_t start, uint64_t end);
+int intersect_ranges(struct ranges *set, const struct ranges *other);
+bool fit_range(const struct ranges *set, uint64_t size, uint64_t align, uint64_t min,
+	       uint64_t max, uint64_t *start);
+uint64_t largest_fit(const struct ranges *set, uint64_t align, uint64_t min, uint64_t max);
+uint64_t ranges_size(const struct ranges *set, uint64_t min, uint64_t max);
+void free_ranges(struct ranges *set);
+
+/* ---- spare.c: which memory a boot can withhold ---- */
+
+struct spare {
+	struct ranges ram;		/* all that firmware says is RAM */
+	struct ranges free;		/* of it, but for the kernel's image */
+	struct range kernel;		/* where that is now; size 0: not known */
+	bool kernel_moves;		/* by KASLR, which keeps out of windows */
+	bool knows_boot;		/* what the boot loader did */
+};
+
+int read_spare(const struct roots *roots, struct spare *spare);
+void free_spare(struct spare *spare);
+int read_nodes_memory(const struct roots *roots, const unsigned int *nodes, unsigned int nr,
+		      struct ranges *memory);
+
+/* ---- topology.c: cores and NUMA nodes ---- */
+
+#define CORE_THREADS_MAX 16
+#define NODES_MAX 64
+
+struct core {
+	unsigned int node, nr;
+	uint32_t cpus[CORE_THREADS_MAX];	/* in order */
+	bool fixed;			/* one of them cannot leave the leading OS */
+};
+
+struct topology {
+	unsigned int nr_cores, nr_nodes;
+	struct core *core;
+	unsigned int node[NODES_MAX];
+};
+
+int read_topology(const struct roots *roots, struct topology *topology);
+void free_topology(struct topology *topology);
+const struct core *cpu_core(const struct topology *topology, uint32_t cpu);
+
+/* ---- functions.c: PCI functions that could be given away ---- */
+
+int function_node(const struct roots *roots, const struct twinos_pci *pci);
+unsigned int function_reach(const struct roots *roots, const struct twinos_pci *pci);
+bool function_iommu(const struct roots *roots, const struct twinos_pci *pci);
+bool function_virtual(const struct roots *roots, const struct twinos_pci *pci);
+void function_driver(const struct roots *roots, const struct twinos_pci *pci, char *name,
+		     size_t size, bool *built_in);
+void function_company(const struct roots *roots, const struct twinos_pci *pci,
+		      const struct share_options *share, char *text, size_t size);
+int list_functions(const struct roots *roots, const struct confs *taken,
+		   const struct os_list *oses, struct texts *list);
+
+/* ---- plan.c: a share that fits this machine ---- */
+
+struct plan_request {
+	const char *name;
+	uint64_t memory;		/* bytes */
+	unsigned int cpus;		/* how many; 0: time-shared mode */
+	struct share_options devices;	/* PCI functions and pins */
+	const char *release;		/* of the running kernel */
+	bool force;			/* replace a configuration that is there */
+};
+
+struct plan {
+	struct conf conf;		/* what its file says */
+	unsigned int node;
+	unsigned int nr_files;
+	struct new_file files[3];	/* boot loader, udev, the configuration */
+	char *boot_line;
+	struct texts warnings;
+	struct texts functions;		/* that could be given, if none was asked for */
+};
+
+int make_plan(const struct roots *roots, const struct plan_request *request, struct plan *plan);
+int make_update(const struct roots *roots, struct plan *plan);
+void free_plan(struct plan *plan);
+
+/* ---- modules.c: which kernel's modules an initrd has ---- */
+
+int find_modules(const uint8_t *file, size_t size, const char *version, char *other,
+		 size_t other_size);
+
+/* ---- check.c: all that is wrong with configurations ---- */
+
+enum finding_level {
+	FINDING_NOTE,
+	FINDING_WARNING,
+	FINDING_ERROR,			/* it cannot be started like this */
+};
+
+struct finding {
+	enum finding_level level;
+	char *name;			/* of the OS that it is about, "" for the whole machine */
+	char *file;			/* NULL: it is not about a file */
+	unsigned int line;		/* 0: about all of it */
+	char *text;
+};
+
+struct findings {
+	unsigned int nr;
+	struct finding *finding;
+};
+
+struct check_request {
+	const char *const *names;		/* or files; none: all of /etc/twinos */
+	unsigned int nr;
+	const uint8_t *purgatory;
+	size_t purgatory_size;
+};
+
+int check_configurations(const struct roots *roots, const struct check_request *request,
+			 struct texts *checked, struct findings *findings);
+bool can_start(const struct findings *findings, const char *name);
+void free_findings(struct findings *findings);
 
 #endif /* LIBTWINOS_H */

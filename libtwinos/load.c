@@ -242,8 +242,8 @@ static int choose_share(struct load *load, struct loaded *l)
 	return err;
 }
 
-/* A serial port among the PCI functions? By their class: serial or multiport. */
-static bool has_pci_serial(const struct roots *roots, const struct share_options *share)
+/** has_pci_serial() - a serial port among the functions? By their class: serial or multiport. */
+bool has_pci_serial(const struct roots *roots, const struct share_options *share)
 {
 	char path[400], text[16];
 	unsigned int i;

@@ -13,16 +13,12 @@
 
 #define PAGE 4096ull
 
-/* What the running OS withheld. */
-struct booted_windows {
-	unsigned int nr;
-	struct {
-		struct range window, low;	/* low.size 0: none */
-	} booted[TWINOS_MAX_ID];
-};
-
-/* Lines of /sys/kernel/twinos/windows: 0xSTART-0xEND[ low 0xSTART-0xEND]. */
-static int read_windows(const struct roots *roots, struct booted_windows *w)
+/**
+ * read_windows() - what the running OS withheld
+ *
+ * Lines of /sys/kernel/twinos/windows: 0xSTART-0xEND[ low 0xSTART-0xEND].
+ */
+int read_windows(const struct roots *roots, struct booted_windows *w)
 {
 	uint64_t first, last, low_first, low_last;
 	char path[300], *text, *rest, *line;

@@ -12,7 +12,8 @@
 
 enum option_key {
 	OPTION_OS, OPTION_JSON, OPTION_RAW, OPTION_ALL, OPTION_FOLLOW, OPTION_LIMIT,
-	OPTION_QUIET, OPTION_STATE, OPTION_TIMEOUT, OPTIONS
+	OPTION_QUIET, OPTION_STATE, OPTION_TIMEOUT, OPTION_MEMORY, OPTION_CPUS, OPTION_PCI,
+	OPTION_IRQ, OPTION_FORCE, OPTION_UPDATE, OPTION_DRY_RUN, OPTIONS
 };
 
 #define TAKES(option) (1u << OPTION_##option)
@@ -85,5 +86,11 @@ int run_run(const struct options *options);
 
 /* wait.c */
 int run_wait(const struct options *options);
+
+/* plan.c */
+int run_plan(const struct options *options);
+
+/* check.c */
+int run_check(const struct options *options);
 
 #endif

@@ -24,6 +24,14 @@ static const char help[] =
 "\n"
 "  list     [--json]                 a line for each: state, CPUs, window, devices, uptime\n"
 "  status   [OS] [--json]            state, CPUs, memory, devices, CPU time\n"
+"  plan     NAME --memory=SIZE       find a share that fits this machine; write its file, the\n"
+"           [--cpus=COUNT]           boot line and rules for udev. COUNT CPUs of its own, 0:\n"
+"           [--pci=BDF,...]          it shares CPU 0. --force: in place of a file that is\n"
+"           [--irq=PIN,...]          there. --dry-run: only show what would be written\n"
+"           [--force] [--dry-run] [--json]\n"
+"  plan     --update [--dry-run] [--json]\n"
+"                                    boot line and rules alone, from all files as they are\n"
+"  check    [NAME | FILE]... [--json]  all that is wrong with these, or with all\n"
 "  start    NAME... | --all          load and launch it, wait until its first process runs;\n"
 "           [--timeout=S]            --all: those with autostart = yes\n"
 "  stop     OS... | --all            ask it to shut down and wait, as long as its file says\n"
@@ -56,6 +64,9 @@ static const char help[] =
 static const struct command commands[] = {
 	{ "list", run_list, TAKES(JSON), 0, 0, false },
 	{ "status", run_status, TAKES(JSON), 0, 1, true },
+	{ "plan", run_plan, TAKES(MEMORY) | TAKES(CPUS) | TAKES(PCI) | TAKES(IRQ) | TAKES(FORCE) |
+	  TAKES(UPDATE) | TAKES(DRY_RUN) | TAKES(JSON), 0, 1, false },
+	{ "check", run_check, TAKES(JSON), 0, UINT_MAX, false },
 	{ "start", run_start, TAKES(ALL) | TAKES(TIMEOUT), 0, UINT_MAX, false },
 	{ "stop", run_stop, TAKES(ALL) | TAKES(LIMIT) | TAKES(QUIET), 0, UINT_MAX, true },
 	{ "restart", run_restart, TAKES(LIMIT) | TAKES(TIMEOUT), 0, UINT_MAX, true },
@@ -86,6 +97,13 @@ static const struct option long_options[] = {
 	LONG(QUIET, "quiet", no_argument),
 	LONG(STATE, "state", required_argument),
 	LONG(TIMEOUT, "timeout", required_argument),
+	LONG(MEMORY, "memory", required_argument),
+	LONG(CPUS, "cpus", required_argument),
+	LONG(PCI, "pci", required_argument),
+	LONG(IRQ, "irq", required_argument),
+	LONG(FORCE, "force", no_argument),
+	LONG(UPDATE, "update", no_argument),
+	LONG(DRY_RUN, "dry-run", no_argument),
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -190,14 +208,15 @@ static void check_options(const struct command *command, const struct options *o
 
 static void set_roots(void)
 {
-	static char proc[300], sys[300], etc[300], dev[300];
+	static char proc[300], sys[300], etc[300], dev[300], root[300];
 
 	snprintf(proc, sizeof(proc), "%s/proc", TWINOS_ROOT);
 	snprintf(sys, sizeof(sys), "%s/sys", TWINOS_ROOT);
 	snprintf(etc, sizeof(etc), "%s/etc", TWINOS_ROOT);
 	snprintf(dev, sizeof(dev), "%s/dev", TWINOS_ROOT);
 	/* /etc/twinos.conf is kexec's alone. */
-	roots = (struct roots){ proc, sys, etc, NULL, dev };
+	snprintf(root, sizeof(root), "%s", TWINOS_ROOT);
+	roots = (struct roots){ proc, sys, etc, NULL, dev, root };
 }
 
 int main(int argc, char **argv)
