@@ -86,7 +86,8 @@ static const struct command commands[] = {
 
 #define LETTERS ":fhqV"
 #define OPTION_BASE 0x100
-#define LONG(option, name, value) [OPTION_##option] = { name, value, NULL, OPTION_BASE + OPTION_##option }
+#define LONG(option, name, value) \
+	[OPTION_##option] = { name, value, NULL, OPTION_BASE + OPTION_##option }
 static const struct option long_options[] = {
 	LONG(OS, "os", required_argument),
 	LONG(JSON, "json", no_argument),
