@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include "libtwinos.h"
 
@@ -819,6 +821,39 @@ static void check_file(struct check *c, const struct new_file *file, bool needed
 	free(text);
 }
 
+/* The file is right, but has update-grub been run since? */
+static void check_grub(struct check *c, const struct confs *confs)
+{
+	char *path = twinos_path(c->roots->root ?: "", "boot/grub/grub.cfg"), *text, option[160];
+	unsigned int i;
+
+	if (path && !read_file(path, &text, NULL)) {
+		for (i = 0; i < confs->nr; i++) {
+			format_boot_option(&confs->conf[i], option, sizeof(option));
+			if (*option && !strstr(text, option))
+				found(c, FINDING_WARNING, "", path, 0, "the next boot will be without %s for %s; run update-grub",
+				      option, confs->conf[i].name);
+		}
+		free(text);
+	}
+	free(path);
+}
+
+/* The same of the initrd of the running kernel, which is most likely the next one, too. */
+static void check_initrd_age(struct check *c, const char *rules)
+{
+	struct stat initrd, file;
+	struct utsname uts;
+	char *path;
+
+	uname(&uts);
+	path = twinos_path(c->roots->root ?: "", "boot/initrd.img-%s", uts.release);
+	if (path && !stat(path, &initrd) && !stat(rules, &file) && initrd.st_mtime < file.st_mtime)
+		found(c, FINDING_WARNING, "", path, 0, "it is older than %s, and so may not have it; run update-initramfs -u",
+		      rules);
+	free(path);
+}
+
 static void check_next_boot(struct check *c)
 {
 	struct new_file files[2] = { { 0 } };
@@ -842,6 +877,9 @@ static void check_next_boot(struct check *c)
 		if (!c->err) {
 			check_file(c, &files[0], !boot_by_hand(c, &confs), "update-grub");
 			check_file(c, &files[1], any_function(&confs), "update-initramfs -u");
+			check_grub(c, &confs);
+			if (any_function(&confs))
+				check_initrd_age(c, files[1].path);
 		}
 	}
 	for (i = 0; i < 2; i++) {

@@ -2,6 +2,7 @@
 /* A share that fits a machine, and the files that are made of it. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
@@ -853,6 +854,7 @@ static void all_or_none(void **state)
 {
 	static const char *const good[] = { "a/one", "a/two", "a/b/c/three" };
 	static const char *const bad[] = { "a/one", "x/y/new", "a/two", "a/folder" };
+	const struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } };
 	struct stat st;
 	char path[200];
 
@@ -880,6 +882,13 @@ static void all_or_none(void **state)
 	writes(good, 3, true);
 	assert_content("a/one", "new\n");
 	assert_int_equal(entries("a"), 4);
+	/* What says so already keeps its time. */
+	assert_return_code(utimensat(AT_FDCWD, path, old, 0), 0);
+	tree__file(&t, "a/two", "old\n");
+	writes(good, 3, true);
+	assert_return_code(stat(path, &st), 0);
+	assert_int_equal(st.st_mtime, 1000);
+	assert_content("a/two", "new\n");
 }
 
 /* As on a full disk: what is too much for it fails in the middle. */
