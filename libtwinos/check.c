@@ -49,6 +49,7 @@ static int out_of_memory(void)
 static bool same_finding(const struct finding *a, const struct finding *b)
 {
 	return a->level == b->level && a->line == b->line && !strcmp(a->text, b->text) &&
+	       !strcmp(a->name, b->name) &&
 	       (a->file == b->file || (a->file && b->file && !strcmp(a->file, b->file)));
 }
 
@@ -82,7 +83,7 @@ static void found(struct check *c, enum finding_level level, const char *name, c
 		return;
 	}
 	for (i = 0; i < all->nr - 1; i++)
-		if (!c->err && same_finding(&all->finding[i], f) && !strcmp(all->finding[i].name, name)) {
+		if (!c->err && same_finding(&all->finding[i], f)) {
 			free(f->name);
 			free(f->file);
 			free(f->text);
@@ -247,8 +248,8 @@ static void read_all(struct check *c)
 				 !is_replaced(c, names.name[j]);
 		called(r->names[i], name);
 		if (!known)
-			read_one(c, r->names[i], true,
-				 strchr(r->names[i], '/') && is_installed_file(c, r->names[i], name));
+			read_one(c, r->names[i], true, strchr(r->names[i], '/') &&
+				 is_installed_file(c, r->names[i], name));
 	}
 	free_conf_names(&names);
 }
@@ -483,7 +484,8 @@ static bool is_withheld(const struct check *c, const struct range *r, bool is_lo
 	unsigned int i;
 
 	for (i = 0; i < c->windows.nr; i++)
-		if (inside(r, part(&c->windows.booted[i].window, &c->windows.booted[i].low, is_low)))
+		if (inside(r, part(&c->windows.booted[i].window, &c->windows.booted[i].low,
+				   is_low)))
 			return true;
 	return false;
 }
@@ -498,7 +500,8 @@ static void check_missing(struct check *c, const struct checked *k, const struct
 
 	format_boot_option(&k->conf, wanted, sizeof(wanted));
 	for (i = 0; i < c->nr_options; i++) {
-		const struct range *option = part(&c->options[i].window, &c->options[i].low, is_low);
+		const struct boot_option *o = &c->options[i];
+		const struct range *option = part(&o->window, &o->low, is_low);
 
 		if (!overlap(option, r))
 			continue;
@@ -903,7 +906,9 @@ static void check_one(struct check *c, const struct checked *k)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct checked *)a)->conf.name, ((const struct checked *)b)->conf.name);
+	const struct checked *x = a, *y = b;
+
+	return strcmp(x->conf.name, y->conf.name);
 }
 
 static void run_steps(struct check *c, struct texts *checked)

@@ -172,8 +172,8 @@ static void undo(const struct new_file *file, const struct step *step)
 /**
  * write_files() - write them all, or leave all as they were
  *
- * Folders are made as needed, and a file that says so already is left alone. Whoever reads one of them meanwhile finds the old or the new
- * content as a whole.
+ * Folders are made as needed, and a file that says so already is left alone. Whoever reads one
+ * of them meanwhile finds the old or the new content as a whole.
  */
 int write_files(struct new_file *files, unsigned int nr)
 {

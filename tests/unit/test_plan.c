@@ -230,6 +230,11 @@ static void large_machine(void **state)
 	assert_window(0x280000000, 6 * GIB - 4 * MIB);
 	request.memory = 6 * GIB;
 	assert_refused(make(), "the largest has 6140M");
+	/* And 16 MiB above it. */
+	tree__boot_params(&t, 4 * GIB, 0x3000000, true);
+	request.memory = 512 * MIB;
+	made();
+	assert_window(0x104000000, 512 * MIB);
 }
 
 /* Never across 4 GiB, and half of what is below stays. */
@@ -981,8 +986,8 @@ int main(void)
 		TEST(reserved_memory), TEST(taken_by_hand), TEST(withheld), TEST(cores),
 		TEST(two_kinds), TEST(no_cores), TEST(no_low_slice), TEST(nodes), TEST(other_node),
 		TEST(hole_in_node), TEST(functions), TEST(company), TEST(drivers), TEST(kernels),
-		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(all_or_none), TEST(no_room),
-		TEST(range_sets), TEST(boot_options),
+		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(all_or_none),
+		TEST(no_room), TEST(range_sets), TEST(boot_options),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
