@@ -142,8 +142,7 @@ static int number_of(const struct roots *roots, const char *name, uint32_t *id)
 	*id = os ? os->id : 0;
 	if (!os || !os_running(os))
 		return 0;
-	return refuse(EBUSY, "%s is %s already, as coexisting OS %u", name, state_name(os->state),
-		      os->id);
+	return refuse(EBUSY, "it is %s already, as coexisting OS %u", state_name(os->state), os->id);
 }
 
 /* Whoever started us has changed his mind. */

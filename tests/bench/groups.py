@@ -31,6 +31,7 @@ class Group(typing.NamedTuple):
     options: tuple = ()         # of twinvm
     alone: bool = False         # runs when no other group does
     per_cycle: int = 0          # seconds of the host, added to the limit for each cycle
+    kernel: str = ""            # another than the tests' own, in BUILD; measured where it is
 
 
 GROUPS = {}
@@ -230,6 +231,48 @@ group(
     coexisting='''
 		say up
 		grep -q twinvm= /proc/cmdline || poweroff -f
+	''')
+
+
+# distribution
+
+def away_window(run, size):
+    kernel = field(run.leading, f"{size}: launch_away_max", "launch_away_max")
+    beat = field(run.leading, f"{size}: heartbeat: ok", "gap_max")
+    return (max(kernel, beat - 200000) / 1e6,
+            f"kernel's statistics {kernel}, a process that beats every 200000: {beat}")
+
+
+# As "launch", with a kernel that a distribution has configured (make kernel CONFIG=FILE), its
+# addresses random, and windows of a size that its users give.
+group(
+    "distribution",
+    Row("away_512m", "a distribution's kernel, 512 MiB: longest away at a launch",
+        "<= 10", "<= 3", "million instructions", away_window, ("512M",)),
+    Row("away_2g", "a distribution's kernel, 2 GiB: longest away at a launch",
+        "<= 10", "<= 3", "million instructions", away_window, ("2G",)),
+    kernel="kernel-distribution/bzImage",
+    options=("-I", "-R", "-m", "6G", "-w", "twinos=512M@1G,low=64K@0x80000", "-w", "twinos=2G@4G"),
+    leading='''
+		watched() {
+			kexec --twinos --mem-min="$2" -l /boot/bzImage --initrd=/boot/coexist.cpio.gz \
+				--append="console=ttyS1"
+			heartbeat 1000 200 >/beats & heart=$!
+			sleep 0.5
+			kexec -e
+			sleep 4
+			kill $heart
+			wait $heart
+			sed "s/^/$1: /" /beats $os1/stats
+			await stopped 120
+			kexec --twinos -u
+		}
+		watched 512M 0x40000000
+		watched 2G 0x100000000
+	''',
+    coexisting='''
+		say up
+		poweroff -f
 	''')
 
 

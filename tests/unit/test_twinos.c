@@ -220,7 +220,7 @@ static void no_effect(void **state)
 static void words(void **state)
 {
 	static const char *const wrong[] = {
-		"", "frobnicate", "--json", "status extra", "status --rubbish", "status -x",
+		"", "frobnicate", "--json", "status Extra", "status --rubbish", "status -x",
 		"weight -1", "weight 30x", "weight 0", "weight 100", "slice 99", "slice 1 2",
 		"slice 0x1000", "log --os=0", "log --os", "log --os=", "log --os=1 --os=2",
 		"weight 30 --json", "windows --os=1", "status --raw", "log --raw --json",
