@@ -22,6 +22,7 @@ struct options {
 	const char *text[OPTIONS];	/* NULL: not given; "" for one without a value */
 	const char *const *words;	/* behind the command */
 	unsigned int nr_words;
+	unsigned int limit, timeout;	/* seconds; 0: not given */
 };
 
 #define GIVEN(options, option) (!!(options)->text[OPTION_##option])

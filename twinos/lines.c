@@ -39,12 +39,13 @@ static void pass_line(struct lines *lines, const char *text, size_t size, bool e
 
 static void keep(struct lines *lines, const char *text, size_t size)
 {
-	char *longer = realloc(lines->text, lines->size + size);
+	char *longer;
 
-	if (size && !longer)
-		die(EXIT_SYSTEM, "out of memory");
 	if (!size)
 		return;
+	longer = realloc(lines->text, lines->size + size);
+	if (!longer)
+		die(EXIT_SYSTEM, "out of memory");
 	memcpy(longer + lines->size, text, size);
 	lines->text = longer;
 	lines->size += size;

@@ -118,6 +118,15 @@ static void set_option(struct options *options, int option)
 	options->text[option] = optarg ?: "";
 }
 
+static unsigned int seconds(const char *name, const char *text)
+{
+	unsigned int value = 0;
+
+	if (text && parse_count(name, text, 1, CONF_STOP_LIMIT_MAX, " of seconds", &value))
+		die(EXIT_USAGE, "%s", refusal());
+	return value;
+}
+
 static void parse_options(int argc, char **argv, struct options *options)
 {
 	int option;
@@ -145,8 +154,10 @@ static void parse_options(int argc, char **argv, struct options *options)
 			set_option(options, option - OPTION_BASE);
 		}
 	}
-	if (options->text[OPTION_OS])
+	if (GIVEN(options, OS))
 		check_os_text("--os", options->text[OPTION_OS]);
+	options->limit = seconds("--limit", options->text[OPTION_LIMIT]);
+	options->timeout = seconds("--timeout", options->text[OPTION_TIMEOUT]);
 }
 
 static const struct command *find_command(const char *name)

@@ -149,18 +149,12 @@ static int await_running(const char *name, const struct os *launched, double lim
 
 static int start_conf(const struct conf *conf, const struct options *options)
 {
-	unsigned int limit = 0;
 	struct os os;
-	int err;
+	int err = start_os(&roots, conf, &os, stderr);
 
-	if (GIVEN(options, TIMEOUT) &&
-	    parse_count("--timeout", options->text[OPTION_TIMEOUT], 1, CONF_STOP_LIMIT_MAX,
-			" of seconds", &limit))
-		die(EXIT_USAGE, "%s", refusal());
-	err = start_os(&roots, conf, &os, stderr);
 	if (err)
 		fail_for(conf->name, err);
-	return await_running(conf->name, &os, limit);
+	return await_running(conf->name, &os, options->timeout);
 }
 
 static void load_conf(const char *name, struct conf *conf)
@@ -230,12 +224,8 @@ static unsigned int stop_limit(const struct os *os, const struct options *option
 	unsigned int limit = CONF_STOP_LIMIT_DEFAULT;
 	struct conf conf;
 
-	if (GIVEN(options, LIMIT)) {
-		if (parse_count("--limit", options->text[OPTION_LIMIT], 1, CONF_STOP_LIMIT_MAX,
-				" of seconds", &limit))
-			die(EXIT_USAGE, "%s", refusal());
-		return limit;
-	}
+	if (options->limit)
+		return options->limit;
 	if (*os->name) {
 		if (!read_conf(&roots, os->name, &conf, NULL, NULL))
 			limit = conf.stop_limit;

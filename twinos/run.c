@@ -323,12 +323,6 @@ int run_run(const struct options *options)
 	err = read_conf(&roots, r.name, &r.conf, NULL, NULL);
 	if (err)
 		give_up(&r, err);
-	err = check_leading(&roots);
-	if (err)
-		give_up(&r, err);
-	r.door = open_door(&roots);
-	if (r.door < 0)
-		give_up(&r, r.door);
 	r.watchdog = watchdog_seconds();
 	notify("STATUS=loading\n");
 	err = start_os(&roots, &r.conf, &r.os, stderr);
@@ -338,6 +332,9 @@ int run_run(const struct options *options)
 	}
 	if (err)
 		give_up(&r, err);
+	r.door = open_door(&roots);
+	if (r.door < 0)
+		give_up(&r, r.door);
 	r.name = r.conf.name;
 	r.console.id = r.os.id;
 	tell(&r, "launched as coexisting OS %u", r.os.id);

@@ -58,7 +58,8 @@ static void need_known(const char *text)
 int run_wait(const struct options *options)
 {
 	const char *text = os_word(options);
-	unsigned int states, limit = 0;
+	const unsigned int limit = options->timeout;
+	unsigned int states;
 	enum twinos_state state;
 	double start = seconds_now(), left = -1;
 	int door, err;
@@ -66,10 +67,6 @@ int run_wait(const struct options *options)
 	if (!GIVEN(options, STATE))
 		die(EXIT_USAGE, "wait needs --state=STATE; see twinos --help");
 	states = parse_states(options->text[OPTION_STATE]);
-	if (GIVEN(options, TIMEOUT) &&
-	    parse_count("--timeout", options->text[OPTION_TIMEOUT], 1, CONF_STOP_LIMIT_MAX,
-			" of seconds", &limit))
-		die(EXIT_USAGE, "%s", refusal());
 	need_leading();
 	need_known(text);
 	door = open_door(&roots);

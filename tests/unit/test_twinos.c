@@ -4,12 +4,18 @@
  * folder in TWINOS_ROOT): what it says of several coexisting OSes, and which
  * of them it means.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <x86intrin.h>
 #include "tree.h"
 
 static struct tree t;
@@ -351,6 +357,297 @@ static void in_a_coexisting_os(void **state)
 	refuses("status --os=1", 1, "knows of no other by number");
 }
 
+
+/* ---- names, files, and what is done with them ---- */
+
+static void named(void)
+{
+	four();
+	tree__os(&t, 2, "running", "dedicated",
+		 "name web\nwindow 0x40000000-0x5fffffff\ncpu 2\ncpu 3\npci 0000:00:05.0\nirq 3\n");
+	tree__os(&t, 10, "crashed", "dedicated", "name db\nwindow 0x70000000-0x7fffffff\ncpu 4\n");
+	tree__file(&t, "etc/twinos/web.conf", "[boot]\nkernel = /boot/k\n");
+	tree__file(&t, "etc/twinos/mail.conf", "[boot]\nkernel = /boot/k\n");
+}
+
+static void names(void **state)
+{
+	(void)state;
+	named();
+	os_file(2, "log", "of web");
+	says("log web", "of web\n");
+	says("log --os=web", "of web\n");
+	says("share web --json", "{\"window\":\"0x40000000-0x5fffffff\",\"cpu\":[2,3],"
+	     "\"pci\":[\"0000:00:05.0\"],\"irq\":[3]}\n");
+	says("status web",
+	     "role: leading\n"
+	     "OS 2 (web): running\n"
+	     "  mode         dedicated, CPU 2-3\n"
+	     "  window       0x40000000-0x5fffffff\n"
+	     "  PCI          0000:00:05.0\n"
+	     "  pins         3\n");
+	assert_int_equal(run("status db --json"), 0);
+	assert_non_null(strstr(output, "{\"os\":10,\"name\":\"db\",\"state\":\"crashed\""));
+	assert_int_equal(run("slice --os=web"), 0);
+	assert_non_null(strstr(output, "10000\n"));
+	refuses("log mail", 1, "there is no coexisting OS mail on this machine");
+	refuses("status mail", 1, "there is no coexisting OS mail");
+	/* Of two with a name, the one that has ended is not meant. */
+	tree__os(&t, 3, "running", "dedicated", "name db\nwindow 0x60000000-0x6fffffff\ncpu 1\n");
+	os_file(3, "log", "of db, now");
+	says("log db", "of db, now\n");
+	refuses("log", 1, "several coexisting OSes (2, 3, 10)");
+}
+
+static void list(void **state)
+{
+	const unsigned long long now = __rdtsc(), khz = 1000000;
+	char stats[200];
+
+	(void)state;
+	says("list", "NAME  OS  STATE  MODE  CPUS  WINDOW  DEVICES  UP  ALIVE\n");
+	says("list --json", "{\"os\":[]}\n");
+	named();
+	/* One that runs as long as a TSC of 1 GHz says, give or take what the test takes. */
+	snprintf(stats, sizeof(stats), "tsc_khz %llu\nlaunch_tsc %llu\nalive_tsc %llu", khz,
+		 now - (3 * 86400 + 4 * 3600 + 59) * khz * 1000, now - khz * 2);
+	os_file(2, "stats", stats);
+	add_os(1, "running", "time-shared", "window 0x100000-0xfffffff\nirq 4\n");
+	assert_int_equal(run("list"), 0);
+	assert_non_null(strstr(output, "\n-     1   running  time-shared  0     0x100000-0xfffffff     pin4          -           -\n"));
+	assert_non_null(strstr(output, "\nweb   2   running  dedicated    2-3   0x40000000-0x5fffffff  00:05.0,pin3  3d04:0"));
+	assert_non_null(strstr(output, "\n-     3   loaded   dedicated    1     0x60000000-0x6fffffff  -             -           -\n"));
+	assert_non_null(strstr(output, "\ndb    10  crashed  -            -     -                      -             -           -\n"));
+	assert_non_null(strstr(output, "\nmail  -   empty    -            -     -                      -             -           -\n"));
+	assert_int_equal(run("list --json"), 0);
+	assert_non_null(strstr(output, "{\"name\":\"web\",\"os\":2,\"state\":\"running\",\"mode\":\"dedicated\",\"share\":{\"window\":"));
+	assert_non_null(strstr(output, "\"up\":2736"));
+	assert_non_null(strstr(output, "{\"name\":\"mail\",\"os\":null,\"state\":\"empty\",\"mode\":null,\"share\":null,\"up\":null,\"alive\":null}"));
+	assert_non_null(strstr(output, "{\"name\":null,\"os\":1,"));
+}
+
+static void set(void **state)
+{
+	(void)state;
+	add_os(2, "running", "time-shared", "name web\n");
+	says("set web slice=500 weight=99", "");
+	says("slice --os=web", "500\n");
+	says("weight --os=2", "99\n");
+	says("set --os=web weight=1", "");
+	says("weight --os=web", "1\n");
+	/* Neither, if one is wrong. */
+	assert_int_equal(run("set web slice=600 weight=0"), 100);
+	assert_non_null(strstr(output, "weight=0: give a number of percent from 1 to 99"));
+	says("slice --os=web", "500\n");
+	refuses("set db slice=500", 1, "there is no coexisting OS db");
+}
+
+/* What is refused before anything is done; the kernel that answers is not a real one. */
+static void operations(void **state)
+{
+	(void)state;
+	named();
+	refuses("start db", 1, "twinos: db: there is no ");
+	refuses("start db", 1, "/etc/twinos/db.conf; write it, see twinos.conf(5)");
+	refuses("start Web", 1, "twinos: Web: Web cannot be the name of an OS");
+	refuses("run db", 1, "twinos: db: there is no ");
+	refuses("restart db", 1, "twinos: db: there is no ");
+	tree__file(&t, "etc/twinos/odd.conf", "[boot]\nkernel = /boot/k\n[run]\nautostart = perhaps\n");
+	refuses("start odd", 1, "odd.conf:4: autostart=perhaps is neither yes nor no");
+	refuses("start --all", 1, "odd.conf:4: autostart=perhaps is neither yes nor no");
+	/* All are tried. */
+	refuses("start db odd", 1, "odd.conf:4: ");
+	refuses("start db odd", 1, "db.conf; write it");
+	refuses("stop mail", 1, "there is no coexisting OS mail");
+	refuses("stop -q mail", 0, "");
+	refuses("kill 60 --quiet", 0, "");
+	refuses("kill 60", 1, "there is no coexisting OS 60");
+	refuses("unload mail", 1, "there is no coexisting OS mail");
+	refuses("move mail 3", 1, "there is no coexisting OS mail");
+	if (geteuid()) {
+		refuses("start web", 1, "this needs the capability CAP_SYS_BOOT; run twinos as root");
+		refuses("stop web", 1, "run twinos as root");
+		return;
+	}
+	refuses("start web", 1, "twinos: web: it is running already, as coexisting OS 2");
+	refuses("run web", 1, "twinos: web: it is running already, as coexisting OS 2");
+	refuses("start mail", 1, "/dev/twinos is not there");
+	refuses("stop db", 1, "db: coexisting OS 10 is not running but crashed (running: 2)");
+	refuses("stop -q db", 0, "");
+	refuses("kill 3", 1, "3: coexisting OS 3 is not running but loaded");
+	refuses("unload web", 1, "web: coexisting OS 2 is running; stop it first");
+	refuses("move web 5", 1, "web: coexisting OS 2 has 2 CPUs; only one with a single CPU can be moved");
+	refuses("stop web", 1, "/dev/twinos is not there");
+	tree__file(&t, "sys/kernel/twinos/abi", "3\n");
+	refuses("start mail", 1, "speaks version 3 of the TwinOS interface, this twinos version");
+	tree__file(&t, "sys/kernel/twinos/role", "coexisting\n");
+	refuses("start mail", 1, "this is a coexisting OS");
+	refuses("stop web", 1, "ask the leading OS");
+	refuses("list", 1, "ask the leading OS");
+	refuses("wait web --state=running", 1, "ask the leading OS");
+}
+
+/* Why it cannot be started is for systemctl status; both kinds of sockets. */
+static void supervised(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char name[120], text[2000];
+	ssize_t size;
+	int fd, abstract;
+
+	(void)state;
+	for (abstract = 0; abstract < 2; abstract++) {
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+		assert_return_code(fd, errno);
+		snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", t.root);
+		snprintf(name, sizeof(name), "%s%s", abstract ? "@" : "", address.sun_path);
+		if (abstract)
+			memcpy(address.sun_path, name, strlen(name) + 1);
+		if (abstract)
+			address.sun_path[0] = 0;
+		assert_return_code(bind(fd, (struct sockaddr *)&address,
+					offsetof(struct sockaddr_un, sun_path) + strlen(name)),
+				   errno);
+		setenv("NOTIFY_SOCKET", name, 1);
+		refuses("run db", 1, "twinos: db: there is no ");
+		size = recv(fd, text, sizeof(text) - 1, 0);
+		assert_true(size > 0);
+		text[size] = 0;
+		assert_int_equal(strncmp(text, "STATUS=there is no ", 19), 0);
+		close(fd);
+	}
+	setenv("NOTIFY_SOCKET", "relative", 1);
+	refuses("run db", 1, "NOTIFY_SOCKET=relative");
+	unsetenv("NOTIFY_SOCKET");
+}
+
+/* ---- waiting: /dev/twinos is a pipe that the test writes to ---- */
+
+static int door;
+
+static void make_door(void)
+{
+	char path[100];
+
+	tree__folder(&t, "dev/");
+	snprintf(path, sizeof(path), "%s/dev", t.root);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/dev/twinos", t.root);
+	assert_return_code(mkfifo(path, 0600), errno);
+	door = open(path, O_RDWR | O_CLOEXEC);
+	assert_return_code(door, errno);
+}
+
+static void news(void)
+{
+	static const uint64_t changes;
+
+	assert_int_equal(write(door, &changes, sizeof(changes)), sizeof(changes));
+}
+
+/* A file that is there as a whole whenever somebody looks. */
+static void replace(unsigned int id, const char *name, const char *text)
+{
+	char from[200], to[200];
+
+	snprintf(to, sizeof(to), "new");
+	tree__file(&t, to, "%s", text);
+	snprintf(from, sizeof(from), "%s/new", t.root);
+	snprintf(to, sizeof(to), "%s/kernel/twinos/os%u/%s", t.sys, id, name);
+	assert_return_code(rename(from, to), errno);
+}
+
+static void waits(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	named();
+	refuses("wait web --state=running", 1, "/dev/twinos is not there");
+	make_door();
+	says("wait web --state=stopped,running", "running\n");
+	says("wait web --state=running --json", "{\"state\":\"running\"}\n");
+	says("wait mail --state=empty", "empty\n");
+	says("wait 60 --state=empty", "empty\n");
+	refuses("wait web --state=stopped --timeout=1", 1, "web is running after 1 s, not stopped");
+	refuses("wait frob --state=stopped", 1, "there is no coexisting OS frob, and no ");
+	child = fork();
+	assert_return_code(child, errno);
+	if (!child) {
+		usleep(300000);
+		news();
+		usleep(300000);
+		replace(2, "state", "stopped\n");
+		news();
+		_exit(0);
+	}
+	says("wait web --state=stopped --timeout=20", "stopped\n");
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(door);
+}
+
+/* What log -f has printed so far, until it is as long as wanted. */
+static void followed(FILE *pipe, const char *text)
+{
+	char got[500] = "";
+	size_t n = 0;
+
+	while (n < strlen(text) && fgets(got + n, sizeof(got) - n, pipe))
+		n += strlen(got + n);
+	assert_string_equal(got, text);
+}
+
+static void follows(void **state)
+{
+	char command[300];
+	FILE *pipe;
+
+	(void)state;
+	named();
+	make_door();
+	replace(2, "stats", "launch_tsc 5\nlog_bytes 8\n");
+	replace(2, "log", "one\ntwo\n");
+	snprintf(command, sizeof(command), "exec %s log -f web 2>&1 </dev/null", getenv("TWINOS"));
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	followed(pipe, "one\ntwo\n");
+	/* A line in two pieces is one; a control character in it is visible. */
+	replace(2, "log", "one\ntwo\nth");
+	replace(2, "stats", "launch_tsc 5\nlog_bytes 10\n");
+	news();
+	usleep(100000);
+	replace(2, "log", "one\ntwo\nth\033ree\n");
+	replace(2, "stats", "launch_tsc 5\nlog_bytes 15\n");
+	news();
+	followed(pipe, "th\\x1bree\n");
+	/* One that does not go on is shown after a moment, and its end is no empty line. */
+	replace(2, "log", "one\ntwo\nth\033ree\nlogin: ");
+	replace(2, "stats", "launch_tsc 5\nlog_bytes 22\n");
+	news();
+	followed(pipe, "login: \n");
+	replace(2, "log", "one\ntwo\nth\033ree\nlogin: \nend\n");
+	replace(2, "stats", "launch_tsc 5\nlog_bytes 27\n");
+	news();
+	followed(pipe, "end\n");
+	/* It ends, and is started again, as another number. */
+	replace(2, "reason", "power-off\n");
+	replace(2, "state", "stopped\n");
+	news();
+	followed(pipe, "twinos: web: has ended: power-off\n");
+	add_os(4, "running", "dedicated", "name web\ncpu 4\n");
+	replace(4, "log", "again\n");
+	replace(4, "stats", "launch_tsc 9\nlog_bytes 6\n");
+	news();
+	followed(pipe, "twinos: web: launched again\nagain\n");
+	/* It ends when nobody reads any more. */
+	close(fileno(pipe));
+	news();
+	pclose(pipe);
+	close(door);
+}
+
 static int there(void **state)
 {
 	const char *twinos = getenv("TWINOS");
@@ -369,7 +666,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(empty), TEST(all_of_them), TEST(json), TEST(times), TEST(which),
 		TEST(no_effect), TEST(words), TEST(foreign_text), TEST(goes_meanwhile),
-		TEST(in_a_coexisting_os),
+		TEST(in_a_coexisting_os), TEST(names), TEST(list), TEST(set), TEST(operations),
+		TEST(supervised), TEST(waits), TEST(follows),
 	};
 
 	return cmocka_run_group_tests_name("twinos", tests, there, NULL);
