@@ -2,6 +2,7 @@
 /* A share that fits a machine, and the files that are made of it. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
@@ -229,6 +230,11 @@ static void large_machine(void **state)
 	assert_window(0x280000000, 6 * GIB - 4 * MIB);
 	request.memory = 6 * GIB;
 	assert_refused(make(), "the largest has 6140M");
+	/* And 16 MiB above it. */
+	tree__boot_params(&t, 4 * GIB, 0x3000000, true);
+	request.memory = 512 * MIB;
+	made();
+	assert_window(0x104000000, 512 * MIB);
 }
 
 /* Never across 4 GiB, and half of what is below stays. */
@@ -853,6 +859,7 @@ static void all_or_none(void **state)
 {
 	static const char *const good[] = { "a/one", "a/two", "a/b/c/three" };
 	static const char *const bad[] = { "a/one", "x/y/new", "a/two", "a/folder" };
+	const struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } };
 	struct stat st;
 	char path[200];
 
@@ -880,6 +887,13 @@ static void all_or_none(void **state)
 	writes(good, 3, true);
 	assert_content("a/one", "new\n");
 	assert_int_equal(entries("a"), 4);
+	/* What says so already keeps its time. */
+	assert_return_code(utimensat(AT_FDCWD, path, old, 0), 0);
+	tree__file(&t, "a/two", "old\n");
+	writes(good, 3, true);
+	assert_return_code(stat(path, &st), 0);
+	assert_int_equal(st.st_mtime, 1000);
+	assert_content("a/two", "new\n");
 }
 
 /* As on a full disk: what is too much for it fails in the middle. */
@@ -972,8 +986,8 @@ int main(void)
 		TEST(reserved_memory), TEST(taken_by_hand), TEST(withheld), TEST(cores),
 		TEST(two_kinds), TEST(no_cores), TEST(no_low_slice), TEST(nodes), TEST(other_node),
 		TEST(hole_in_node), TEST(functions), TEST(company), TEST(drivers), TEST(kernels),
-		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(all_or_none), TEST(no_room),
-		TEST(range_sets), TEST(boot_options),
+		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(all_or_none),
+		TEST(no_room), TEST(range_sets), TEST(boot_options),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
