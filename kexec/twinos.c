@@ -13,14 +13,10 @@
 #include <unistd.h>
 #include "../kexec.h"
 #include <arch/options.h>
-#include <twinos/control.h>
 #include "twinos.h"
 #include "libtwinos/libtwinos.h"
-#include "parameters.h"
 
-extern const uint8_t twinos_purgatory[], twinos_purgatory_end[];
-
-static const struct roots roots = { "/proc", "/sys", "/etc", "/etc/twinos.conf" };
+static const struct roots roots = { "/proc", "/sys", "/etc", "/etc/twinos.conf", "/dev" };
 
 static const struct option all_options[] = {
 	KEXEC_ALL_OPTIONS
@@ -31,8 +27,8 @@ static const char short_options[] = KEXEC_ALL_OPT_STR;
 /* Exit status of --status, by state; see kexec-twinos(8). */
 #define STATUS_UNKNOWN 255
 
-#define TIMEOUT_DEFAULT 60		/* seconds that an OS has for shutting down */
-#define TIMEOUT_MAX 86400
+#define TIMEOUT_DEFAULT CONF_STOP_LIMIT_DEFAULT	/* seconds that an OS has for shutting down */
+#define TIMEOUT_MAX CONF_STOP_LIMIT_MAX
 
 enum action {
 	ACTION_NONE, ACTION_LOAD, ACTION_EXEC, ACTION_UNLOAD, ACTION_STATUS, ACTION_STOP,
@@ -342,77 +338,26 @@ static int parse_command(int argc, char **argv, struct command *c)
 	return check_load(c, twinos, argc, argv);
 }
 
+/* For people; scripts know what they do. */
+static void hint(void)
+{
+	if (isatty(STDERR_FILENO) && !access(roots.conf, F_OK))
+		fprintf(stderr, "kexec: what was not said is from %s; twinos start NAME does all of it from /etc/twinos/NAME.conf, see twinos(8)\n",
+			roots.conf);
+}
+
 static int load(const struct request *r)
 {
-	struct loaded l;
-	int id = 0, err;
+	uint32_t id;
+	int err = load_os(&roots, r, true, &id, stderr);
 
-	err = prepare_load(&roots, r, twinos_purgatory, twinos_purgatory_end - twinos_purgatory,
-			   &l);
-	if (!err)
-		id = twinos_kexec_load(l.placement.purgatory.start + PURGATORY_ENTRY,
-				       l.nr_segments, l.segment);
-	if (id > 0 && *l.left_out)
-		fprintf(stderr, "kexec: left out of the command line, since it is about what is not in the share: %s\n",
-			l.left_out);
-	/* Where there are others, the number that it got is needed from now on. */
-	if (id > TWINOS_ID_DEFAULT && !r->id)
-		printf("loaded as coexisting OS %d\n", id);
-	release(&l);
-	return err ? err : id < 0 ? id : 0;
-}
-
-static int launch(uint32_t id)
-{
-	struct os os;
-	int err = prepare_launch(&roots, id, &os);
-
-	return err ? err : twinos_command(TWINOS_REBOOT_LAUNCH, os.id, 0);
-}
-
-static int unload(uint32_t id)
-{
-	struct os os;
-	int err = prepare_unload(&roots, id, &os);
-
-	return err ? err : twinos_command(TWINOS_UNLOAD, os.id, 0);
-}
-
-static int stop(uint32_t id, unsigned int timeout)
-{
-	struct os os;
-	int door, err = prepare_end(&roots, id, "stop", &os);
-
-	if (!err)
-		err = twinos_command(TWINOS_STOP, os.id, 0);
 	if (err)
 		return err;
-	door = open_door();
-	if (door < 0)
-		return door;
-	/* Somebody who looks on is told at once, a log only if it takes long. */
-	err = wait_for_end(&roots, &os, timeout ?: TIMEOUT_DEFAULT, door, stderr,
-			   isatty(STDERR_FILENO) ? 0 : 2);
-	close(door);
-	return err;
-}
-
-static int kill_os(uint32_t id)
-{
-	struct os os;
-	int err = prepare_end(&roots, id, "kill", &os);
-
-	if (!err)
-		err = twinos_command(TWINOS_KILL, os.id, 0);
-	return err ? err : check_back(&roots, &os);
-}
-
-static int move(uint32_t id, uint32_t cpu)
-{
-	struct os os;
-	int err = prepare_move(&roots, id, cpu, &os);
-
-	return err ? err : twinos_command(TWINOS_MOVE, os.id, cpu);
+	hint();
+	/* Where there are others, the number that it got is needed from now on. */
+	if (id > TWINOS_ID_DEFAULT && !r->id)
+		printf("loaded as coexisting OS %u\n", id);
+	return 0;
 }
 
 static int status(uint32_t id, int *exit_status)
@@ -452,15 +397,15 @@ static int change(const struct command *c)
 		return err;
 	switch (c->action) {
 	case ACTION_EXEC:
-		return launch(id);
+		return launch_os(&roots, id);
 	case ACTION_UNLOAD:
-		return unload(id);
+		return unload_os(&roots, id);
 	case ACTION_STOP:
-		return stop(id, c->timeout);
+		return stop_os(&roots, id, c->timeout ?: TIMEOUT_DEFAULT, stderr);
 	case ACTION_KILL:
-		return kill_os(id);
+		return kill_os(&roots, id);
 	case ACTION_MOVE:
-		return move(id, c->request.share.cpus[0]);
+		return move_os(&roots, id, c->request.share.cpus[0]);
 	default:
 		return load(&c->request);
 	}

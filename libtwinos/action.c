@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What kexec does with a coexisting OS that is loaded or runs: launch, unload,
+ * What can be done with a coexisting OS that is loaded or runs: launch, unload,
  * stop, kill, move, state. Each function finds out which OS is meant and checks
- * what can be known before the system call; twinos.c makes the call.
+ * what can be known before the system call, which operate.c makes.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -166,7 +165,7 @@ int os_status(const struct roots *roots, uint32_t id, enum twinos_state *state)
 	return 0;
 }
 
-static double seconds_now(void)
+double seconds_now(void)
 {
 	struct timespec now;
 
@@ -174,8 +173,8 @@ static double seconds_now(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-/* Has the kernel dealt with the end? It tells the reason from then on. */
-static bool settled(const struct roots *roots, const struct os *os)
+/** settled() - has the kernel dealt with the end? It tells the reason from then on */
+bool settled(const struct roots *roots, const struct os *os)
 {
 	char *reason;
 	bool told;
@@ -219,18 +218,14 @@ int check_back(const struct roots *roots, const struct os *os)
 int wait_for_end(const struct roots *roots, const struct os *os, unsigned int limit,
 		 int door, FILE *progress, unsigned int patience)
 {
-	struct pollfd news = { .fd = door, .events = POLLIN };
 	const double start = seconds_now();
 	double spent, say = patience;
-	uint64_t changes;
 	struct os_list list;
 	const struct os *now;
 	int err;
 
 	for (;;) {
 		spent = seconds_now() - start;
-		if (news.revents & POLLIN && read(door, &changes, sizeof(changes)) < 0)
-			return refuse(errno, "/dev/twinos cannot be read: %s", strerror(errno));
 		err = read_oses(roots, &list);
 		if (err)
 			return err;
@@ -241,15 +236,17 @@ int wait_for_end(const struct roots *roots, const struct os *os, unsigned int li
 			return refuse(ETIMEDOUT, "coexisting OS %u has not shut down within %u s and goes on; end it with twinos kill %u",
 				      os->id, limit, os->id);
 		if (spent >= say) {
-			fprintf(progress, "kexec: waiting for coexisting OS %u to shut down, %.0f s at most\n",
-				os->id, limit - spent);
+			fprintf(progress, "%s: waiting for coexisting OS %u to shut down, %.0f s at most\n",
+				twinos_program, os->id, limit - spent);
 			fflush(progress);
 			say = spent + 10;
 		}
-		poll(&news, 1, ((say < limit ? say : limit) - spent) * 1000 + 1);
+		err = await_news(door, (say < limit ? say : limit) - spent);
+		if (err)
+			return err;
 	}
 	if (now && (now->state == TWINOS_CRASHED || now->state == TWINOS_HUNG))
-		fprintf(progress, "kexec: coexisting OS %u has ended, but %s while it shut down; see twinos status\n",
-			os->id, state_name(now->state));
+		fprintf(progress, "%s: coexisting OS %u has ended, but %s while it shut down; see twinos status\n",
+			twinos_program, os->id, state_name(now->state));
 	return check_back(roots, os);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -52,11 +53,12 @@ int check_leading(const struct roots *roots)
 	snprintf(wanted, sizeof(wanted), "%d", TWINOS_ABI_VERSION);
 	if (read_twinos(roots, "abi", text, sizeof(text)) || strcmp(text, wanted))
 		return refuse(EOPNOTSUPP,
-			      "the running kernel speaks version %s of the TwinOS interface, this kexec version %s; build both from the same source",
-			      text, wanted);
+			      "the running kernel speaks version %s of the TwinOS interface, this %s version %s; build both from the same source",
+			      text, twinos_program, wanted);
 	if (syscall(SYS_capget, &header, cap) ||
 	    !(cap[CAP_SYS_BOOT / 32].effective & 1u << CAP_SYS_BOOT % 32))
-		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT; run kexec as root");
+		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT; run %s as root",
+			      twinos_program);
 	return 0;
 }
 
@@ -159,7 +161,8 @@ int refuse_command(unsigned int command, uint32_t id, int error)
 		return refuse(EBUSY, "the running kernel cannot %s coexisting OS %u now: another one shares CPU 0; move or stop that one first, see twinos status",
 			      verb(command), id);
 	case EPERM:
-		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT and no lockdown; run kexec as root");
+		return refuse(EPERM, "this needs the capability CAP_SYS_BOOT and no lockdown; run %s as root",
+			      twinos_program);
 	case ENODEV:
 		return refuse(ENODEV, "the running kernel cannot give away or share a CPU that coexisting OS %u needs; see dmesg and /sys/devices/system/cpu/online",
 			      id);
@@ -195,22 +198,46 @@ int refuse_command(unsigned int command, uint32_t id, int error)
 }
 
 /** open_door() - the device for commands and for news of the states, see twinos/control.h */
-int open_door(void)
+int open_door(const struct roots *roots)
 {
-	int door = open("/dev/twinos", O_RDWR | O_CLOEXEC);
+	char path[300];
+	int door;
 
+	snprintf(path, sizeof(path), "%s/twinos", roots->dev ?: "/dev");
+	door = open(path, O_RDWR | O_CLOEXEC);
 	if (door >= 0)
 		return door;
 	if (errno == ENOENT)
 		return refuse(ENOENT, "/dev/twinos is not there; mount devtmpfs on /dev, or make the node: mknod /dev/twinos c 10 $(sed -n 's/ twinos$//p' /proc/misc)");
-	return refuse(errno, "/dev/twinos cannot be opened: %s; run kexec as root", strerror(errno));
+	return refuse(errno, "/dev/twinos cannot be opened: %s; run %s as root", strerror(errno),
+		      twinos_program);
+}
+
+/**
+ * await_news() - until the state of an OS may have changed, or one has printed something
+ * @seconds: how long at most; negative for any time
+ *
+ * Returns 0 also if it took too long or a signal came. Look at the states afterwards
+ * in any case.
+ */
+int await_news(int door, double seconds)
+{
+	struct pollfd news = { .fd = door, .events = POLLIN };
+	uint64_t changes;
+
+	/* A little late, so that the time is over when it is. */
+	if (poll(&news, 1, seconds < 0 ? -1 : (int)(seconds * 1000 + 1)) <= 0 ||
+	    !(news.revents & POLLIN))
+		return 0;
+	return read(door, &changes, sizeof(changes)) < 0 ?
+		refuse(errno, "/dev/twinos cannot be read: %s", strerror(errno)) : 0;
 }
 
 /**
  * twinos_command() - TWINOS_REBOOT_LAUNCH, or a command of the door
  * @cpu: where to move, else 0
  */
-int twinos_command(unsigned int command, uint32_t id, uint32_t cpu)
+int twinos_command(const struct roots *roots, unsigned int command, uint32_t id, uint32_t cpu)
 {
 	const struct twinos_control control = { .id = id, .cpu = cpu };
 	int door, err;
@@ -219,7 +246,7 @@ int twinos_command(unsigned int command, uint32_t id, uint32_t cpu)
 		err = syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command, id) ?
 		      errno : 0;
 	} else {
-		door = open_door();
+		door = open_door(roots);
 		if (door < 0)
 			return door;
 		err = ioctl(door, command, &control) ? errno : 0;

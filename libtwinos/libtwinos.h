@@ -23,6 +23,11 @@
 
 #define TWINOS_REFUSAL_MAX 1024
 
+/* Whose messages they are: "kexec", or "twinos", which has shares from files. */
+extern const char *twinos_program;
+/* What a part of the share is called where the user has said it. */
+const char *said_as(const char *option, const char *key);
+
 /* Note the line (without the program's name and newline); returns -err. */
 int refuse(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The line noted last, "" if none. */
@@ -57,7 +62,9 @@ struct roots {
 	const char *proc;
 	const char *sys;
 	const char *etc;
-	const char *conf;		/* /etc/twinos.conf */
+	const char *conf;		/* /etc/twinos.conf; NULL: it does not count */
+	const char *dev;		/* NULL: /dev */
+	const char *root;		/* what comes before /boot and /lib; NULL: nothing */
 };
 
 int read_file(const char *path, char **data, size_t *size);
@@ -96,6 +103,8 @@ bool is_name(const char *text);
 const struct os *find_named(const struct os_list *list, const char *name);
 bool os_running(const struct os *os);
 bool os_claims(const struct os *os);
+bool next_statistic(const char **stats, char *key, size_t size, uint64_t *value);
+uint64_t statistic(const char *stats, const char *wanted);
 unsigned int os_numbers(const struct os_list *list, unsigned int states, char *text, size_t size);
 
 /* ---- debug.c ---- */
@@ -103,6 +112,26 @@ unsigned int os_numbers(const struct os_list *list, unsigned int states, char *t
 /* True after kexec -d: print where everything goes. */
 extern bool twinos_debug;
 void debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- ini.c: files of sections and KEY = VALUE ---- */
+
+/* Is told everything that is wrong with a file; line 0 is the whole of it. */
+typedef void finding_fn(void *user, const char *file, unsigned int line, const char *text);
+
+/* How a file is read, and where in it the reader is. */
+struct ini {
+	const char *path;
+	const char *example;		/* a section, for messages */
+	bool continued;			/* a line that begins with a blank continues a value */
+	/* A value, or with key NULL a section; 0, or an error with a refusal that names no place. */
+	int (*take)(struct ini *ini, const char *section, const char *key, const char *value);
+	finding_fn *tell;		/* or NULL: the first finding is refused */
+	void *user;			/* of tell */
+	unsigned int line;
+};
+
+int read_ini(struct ini *ini);
+int ini_found(const struct ini *ini, unsigned int line, int err);
 
 /* ---- options.c: what the user asked for ---- */
 
@@ -126,6 +155,46 @@ struct share_options {
 int share_option(struct share_options *share, const char *name, const char *key,
 		 const char *text);
 int share_defaults(struct share_options *share, const char *path);
+
+/* ---- conf.c: what /etc/twinos/NAME.conf says ---- */
+
+enum conf_key {
+	CONF_KERNEL, CONF_INITRD, CONF_APPEND, CONF_MEMORY, CONF_LOW, CONF_CPUS, CONF_PCI,
+	CONF_IRQ, CONF_MODE, CONF_SLICE, CONF_WEIGHT, CONF_STOP_LIMIT, CONF_AUTOSTART, CONF_KEYS
+};
+
+#define CONF_STOP_LIMIT_DEFAULT 60	/* seconds that an OS has for shutting down */
+#define CONF_STOP_LIMIT_MAX 86400
+
+struct conf {
+	char name[TWINOS_NAME_SIZE];	/* of the file without .conf; "" if it is no name */
+	char *file;
+	char *kernel, *initrd, *append;	/* NULL: not said */
+	struct share_options share;	/* memory is mem_min and mem_max, its last byte */
+	bool has_mode;
+	enum twinos_mode mode;
+	unsigned int slice_us, weight;	/* 0: not said */
+	unsigned int stop_limit;	/* seconds */
+	bool autostart;
+	struct {
+		const char *file;	/* belongs to the conf */
+		unsigned int line;	/* 0: not said */
+	} said[CONF_KEYS];		/* last, so what counts */
+	char **files;			/* all that were read, in their order; the last is NULL */
+};
+
+/* Of /etc/twinos, sorted; what stands before ".conf", which need not be is_name(). */
+struct conf_names {
+	unsigned int nr;
+	char **name;
+};
+
+const char *conf_key_name(enum conf_key key);
+int read_conf(const struct roots *roots, const char *name_or_path, struct conf *conf,
+	      finding_fn *tell, void *user);
+void free_conf(struct conf *conf);
+int list_confs(const struct roots *roots, struct conf_names *names);
+void free_conf_names(struct conf_names *names);
 
 /* ---- owners.c: whose everything is, and which OS is meant ---- */
 
@@ -169,6 +238,15 @@ int free_run(uint64_t start, const struct memory_map *firmware,
 	     const struct memory_map *used, uint64_t *end);
 
 /* ---- window.c: which memory a share gets ---- */
+
+struct booted_windows {
+	unsigned int nr;
+	struct {
+		struct range window, low;	/* low.size 0: none */
+	} booted[TWINOS_MAX_ID];
+};
+
+int read_windows(const struct roots *roots, struct booted_windows *w);
 
 int find_window(const struct roots *roots, const struct share_options *options,
 		const struct os_list *oses, uint32_t *id,
@@ -274,8 +352,9 @@ bool twinos_leading(const struct roots *roots);
 int check_leading(const struct roots *roots);
 int try_claim(unsigned int major, unsigned int minor);
 int twinos_kexec_load(uint64_t entry, unsigned long nr, const void *segments);
-int open_door(void);
-int twinos_command(unsigned int command, uint32_t id, uint32_t cpu);
+int open_door(const struct roots *roots);
+int await_news(int door, double seconds);
+int twinos_command(const struct roots *roots, unsigned int command, uint32_t id, uint32_t cpu);
 int refuse_command(unsigned int command, uint32_t id, int error);
 
 /* ---- load.c ---- */
@@ -313,6 +392,7 @@ struct loaded {
 	struct share_node share;
 };
 
+bool has_pci_serial(const struct roots *roots, const struct share_options *share);
 /* Everything but the system call; release() afterwards whatever it returns. */
 int prepare_load(const struct roots *roots, const struct request *request,
 		 const uint8_t *purgatory, size_t purgatory_size, struct loaded *loaded);
@@ -326,7 +406,211 @@ int prepare_end(const struct roots *roots, uint32_t id, const char *verb, struct
 int prepare_move(const struct roots *roots, uint32_t id, uint32_t cpu, struct os *os);
 int os_status(const struct roots *roots, uint32_t id, enum twinos_state *state);
 int check_back(const struct roots *roots, const struct os *os);
+bool settled(const struct roots *roots, const struct os *os);
+double seconds_now(void);
 int wait_for_end(const struct roots *roots, const struct os *os, unsigned int limit,
 		 int door, FILE *progress, unsigned int patience);
+
+/* ---- operate.c: and what both commands do with it ---- */
+
+extern const uint8_t twinos_purgatory[], twinos_purgatory_end[];
+
+int load_os(const struct roots *roots, const struct request *request, bool may_replace,
+	    uint32_t *id, FILE *notes);
+int launch_os(const struct roots *roots, uint32_t id);
+int unload_os(const struct roots *roots, uint32_t id);
+int stop_os(const struct roots *roots, uint32_t id, unsigned int limit, FILE *progress);
+int kill_os(const struct roots *roots, uint32_t id);
+int move_os(const struct roots *roots, uint32_t id, uint32_t cpu);
+int set_number(const struct roots *roots, uint32_t id, const char *file, unsigned int value);
+int start_os(const struct roots *roots, const struct conf *conf, struct os *os, FILE *notes);
+
+/* ---- console.c: what an OS prints, as it prints it ---- */
+
+struct console {
+	uint32_t id;
+	uint64_t launch;		/* launch_tsc of what is read, 0: not launched yet */
+	uint64_t bytes;			/* of it, so far */
+};
+
+struct printed {
+	char *text;			/* to be freed */
+	size_t size;
+	uint64_t lost;			/* bytes before it that are no longer there */
+	bool again;			/* the OS has been launched anew; this is the beginning */
+};
+
+int read_console(const struct roots *roots, struct console *console, struct printed *printed);
+
+/* ---- texts.c: several lines for people ---- */
+
+struct texts {
+	unsigned int nr;
+	char **text;
+};
+
+int add_text(struct texts *texts, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void free_texts(struct texts *texts);
+
+/* ---- boot-files.c: what boot loader and udev are told about all configurations ---- */
+
+struct confs {
+	unsigned int nr;
+	struct conf *conf;		/* by name */
+};
+
+/* A file to be written. */
+struct new_file {
+	char *path, *text;
+};
+
+/* twinos=SIZE@ADDRESS[,low=SIZE@ADDRESS] */
+struct boot_option {
+	struct range window, low;	/* low.size 0: none */
+};
+
+int read_confs(const struct roots *roots, const char *except, struct confs *confs);
+void free_confs(struct confs *confs);
+struct range conf_window(const struct conf *conf);
+void format_range(const struct range *r, char *text, size_t size);
+void format_function(const struct twinos_pci *pci, char *text, size_t size);
+void format_boot_option(const struct conf *conf, char *text, size_t size);
+unsigned int parse_boot_options(const char *text, struct boot_option *options, unsigned int max);
+char *boot_line(const struct roots *roots, const struct confs *confs);
+int boot_files(const struct roots *roots, const struct confs *confs, struct new_file files[2]);
+bool same_content(const char *a, const char *b);
+char *twinos_path(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- write-files.c: several files as one ---- */
+
+int write_files(const struct new_file *files, unsigned int nr);
+
+/* ---- ranges.c: sets of ranges, in order and without overlaps ---- */
+
+struct ranges {
+	unsigned int nr;
+	struct range *range;
+};
+
+int add_range(struct ranges *set, uint64_t start, uint64_t end);
+int subtract_range(struct ranges *set, uint64_t start, uint64_t end);
+int intersect_ranges(struct ranges *set, const struct ranges *other);
+bool fit_range(const struct ranges *set, uint64_t size, uint64_t align, uint64_t min,
+	       uint64_t max, uint64_t *start);
+uint64_t largest_fit(const struct ranges *set, uint64_t align, uint64_t min, uint64_t max);
+uint64_t ranges_size(const struct ranges *set, uint64_t min, uint64_t max);
+void free_ranges(struct ranges *set);
+
+/* ---- spare.c: which memory a boot can withhold ---- */
+
+struct spare {
+	struct ranges ram;		/* all that firmware says is RAM */
+	struct ranges free;		/* of it, but for the kernel's image */
+	struct range kernel;		/* where that is now; size 0: not known */
+	bool kernel_moves;		/* by KASLR, which keeps out of windows */
+	bool knows_boot;		/* what the boot loader did */
+};
+
+int read_spare(const struct roots *roots, struct spare *spare);
+void free_spare(struct spare *spare);
+int read_nodes_memory(const struct roots *roots, const unsigned int *nodes, unsigned int nr,
+		      struct ranges *memory);
+
+/* ---- topology.c: cores and NUMA nodes ---- */
+
+#define CORE_THREADS_MAX 16
+#define NODES_MAX 64
+
+struct core {
+	unsigned int node, nr;
+	uint32_t cpus[CORE_THREADS_MAX];	/* in order */
+	bool fixed;			/* one of them cannot leave the leading OS */
+};
+
+struct topology {
+	unsigned int nr_cores, nr_nodes;
+	struct core *core;
+	unsigned int node[NODES_MAX];
+};
+
+int read_topology(const struct roots *roots, struct topology *topology);
+void free_topology(struct topology *topology);
+const struct core *cpu_core(const struct topology *topology, uint32_t cpu);
+
+/* ---- functions.c: PCI functions that could be given away ---- */
+
+int function_node(const struct roots *roots, const struct twinos_pci *pci);
+unsigned int function_reach(const struct roots *roots, const struct twinos_pci *pci);
+bool function_iommu(const struct roots *roots, const struct twinos_pci *pci);
+bool function_virtual(const struct roots *roots, const struct twinos_pci *pci);
+void function_driver(const struct roots *roots, const struct twinos_pci *pci, char *name,
+		     size_t size, bool *built_in);
+void function_company(const struct roots *roots, const struct twinos_pci *pci,
+		      const struct share_options *share, char *text, size_t size);
+int list_functions(const struct roots *roots, const struct confs *taken,
+		   const struct os_list *oses, struct texts *list);
+
+/* ---- plan.c: a share that fits this machine ---- */
+
+struct plan_request {
+	const char *name;
+	uint64_t memory;		/* bytes */
+	unsigned int cpus;		/* how many; 0: time-shared mode */
+	struct share_options devices;	/* PCI functions and pins */
+	const char *release;		/* of the running kernel */
+	bool force;			/* replace a configuration that is there */
+};
+
+struct plan {
+	struct conf conf;		/* what its file says */
+	unsigned int node;
+	unsigned int nr_files;
+	struct new_file files[3];	/* boot loader, udev, the configuration */
+	char *boot_line;
+	struct texts warnings;
+	struct texts functions;		/* that could be given, if none was asked for */
+};
+
+int make_plan(const struct roots *roots, const struct plan_request *request, struct plan *plan);
+int make_update(const struct roots *roots, struct plan *plan);
+void free_plan(struct plan *plan);
+
+/* ---- modules.c: which kernel's modules an initrd has ---- */
+
+int find_modules(const uint8_t *file, size_t size, const char *version, char *other,
+		 size_t other_size);
+
+/* ---- check.c: all that is wrong with configurations ---- */
+
+enum finding_level {
+	FINDING_NOTE,
+	FINDING_WARNING,
+	FINDING_ERROR,			/* it cannot be started like this */
+};
+
+struct finding {
+	enum finding_level level;
+	char *name;			/* of the OS that it is about, "" for the whole machine */
+	char *file;			/* NULL: it is not about a file */
+	unsigned int line;		/* 0: about all of it */
+	char *text;
+};
+
+struct findings {
+	unsigned int nr;
+	struct finding *finding;
+};
+
+struct check_request {
+	const char *const *names;		/* or files; none: all of /etc/twinos */
+	unsigned int nr;
+	const uint8_t *purgatory;
+	size_t purgatory_size;
+};
+
+int check_configurations(const struct roots *roots, const struct check_request *request,
+			 struct texts *checked, struct findings *findings);
+bool can_start(const struct findings *findings, const char *name);
+void free_findings(struct findings *findings);
 
 #endif /* LIBTWINOS_H */

@@ -135,7 +135,7 @@ static int make_purgatory(struct loaded *l, const uint8_t *code, size_t size, ui
 	unsigned int i;
 
 	if (size < sizeof(*parameters))
-		return refuse(ENOEXEC, "this kexec was built without its purgatory");
+		return refuse(ENOEXEC, "this %s was built without its purgatory", twinos_program);
 	*copy = malloc(size);
 	if (!*copy)
 		return refuse(ENOMEM, "not enough memory for the purgatory");
@@ -145,7 +145,7 @@ static int make_purgatory(struct loaded *l, const uint8_t *code, size_t size, ui
 	if (parameters->magic != PURGATORY_MAGIC || parameters->size != size ||
 	    parameters->idt > size - PURGATORY_VECTORS * sizeof(struct purgatory_gate) ||
 	    parameters->vectors > size - PURGATORY_VECTORS * PURGATORY_STUB_SIZE)
-		return refuse(ENOEXEC, "this kexec was built with a wrong purgatory");
+		return refuse(ENOEXEC, "this %s was built with a wrong purgatory", twinos_program);
 	parameters->kernel_entry = p->entry;
 	parameters->boot_params = p->boot_params.start;
 	parameters->entry_32bit = p->entry_32bit;
@@ -222,7 +222,7 @@ static int choose_share(struct load *load, struct loaded *l)
 
 	load->share = load->request->share;
 	load->id = load->request->id;
-	err = share_defaults(&load->share, roots->conf);
+	err = roots->conf ? share_defaults(&load->share, roots->conf) : 0;
 	if (!err)
 		err = read_oses(roots, &load->oses);
 	if (!err)
@@ -242,8 +242,8 @@ static int choose_share(struct load *load, struct loaded *l)
 	return err;
 }
 
-/* A serial port among the PCI functions? By their class: serial or multiport. */
-static bool has_pci_serial(const struct roots *roots, const struct share_options *share)
+/** has_pci_serial() - a serial port among the functions? By their class: serial or multiport. */
+bool has_pci_serial(const struct roots *roots, const struct share_options *share)
 {
 	char path[400], text[16];
 	unsigned int i;

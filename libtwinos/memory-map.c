@@ -92,8 +92,8 @@ int read_firmware_map(const char *sys, struct memory_map *map)
 		if (read_hex(directory, entry->d_name, "start", &first) ||
 		    read_hex(directory, entry->d_name, "end", &last) || last < first ||
 		    read_text(path, "type", type, sizeof(type)))
-			err = refuse(EIO, "%s/%s cannot be read; run kexec as root",
-				     directory, entry->d_name);
+			err = refuse(EIO, "%s/%s cannot be read; run %s as root",
+				     directory, entry->d_name, twinos_program);
 		else
 			err = add(map, first, last, type);
 	}
@@ -146,7 +146,8 @@ int read_used_map(const char *proc, struct memory_map *map)
 	}
 	free(text);
 	if (!err && hidden)
-		err = refuse(EPERM, "%s does not show addresses; run kexec as root", path);
+		err = refuse(EPERM, "%s does not show addresses; run %s as root", path,
+			     twinos_program);
 	sort(map);
 	return err;
 }

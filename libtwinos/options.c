@@ -3,9 +3,7 @@
  * The share that the user asked for: options first, and for what they do not
  * say the defaults in the [share] section of twinos.conf.
  */
-#include <ctype.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include "libtwinos.h"
 
@@ -99,102 +97,42 @@ int share_option(struct share_options *share, const char *name, const char *key,
 
 /* What is read of twinos.conf; @file is what it says itself, whatever options say. */
 struct reading {
-	const char *path;
-	unsigned int line;
-	bool in_share;
+	struct ini ini;
 	struct share_options *share, file;
 };
 
-static int refuse_line(const struct reading *r, const char *why)
+static int take(struct ini *ini, const char *section, const char *key, const char *value)
 {
-	return refuse(EINVAL, "%s:%u: %s", r->path, r->line, why);
-}
-
-static int take_section(struct reading *r, const char *text)
-{
-	const size_t length = strlen(text);
-
-	if (text[length - 1] != ']')
-		return refuse_line(r, "this is not understood; a section is [share]");
-	r->in_share = !strcmp(text, "[share]");
-	return r->in_share ? 0 :
-		refuse(EINVAL, "%s:%u: there is no section %.*s; all keys belong to [share]",
-		       r->path, r->line, (int)length - 2, text + 1);
-}
-
-/* @line: its end is cut off behind the last character that is not blank */
-static int take_line(struct reading *r, char *line)
-{
-	char *value, *end, name[160];
+	struct reading *r = (struct reading *)ini;
 	int err;
 
-	if (!*line || strchr("#;", *line))
+	if (strcmp(section, "share"))
+		return key ? 0 : refuse(EINVAL, "there is no section %s; all keys belong to [share]",
+					section);
+	if (!key)
 		return 0;
-	if (isspace((unsigned char)*line))
-		return refuse_line(r, "the line begins with a blank; KEY = VALUE stands on one line, from its start");
-	if (*line == '[')
-		return take_section(r, line);
-	value = strchr(line, '=');
-	if (!value || value == line)
-		return refuse_line(r, "this is not understood; it is KEY = VALUE in [share]");
-	if (!r->in_share)
-		return refuse_line(r, "this is in no section; put [share] on a line before it");
-	for (end = value++; isspace((unsigned char)end[-1]); end--)
-		;
-	*end = 0;
-	while (isspace((unsigned char)*value))
-		value++;
-	snprintf(name, sizeof(name), "%s:%u: %s", r->path, r->line, line);
-	err = share_option(&r->file, name, line, value);
+	err = share_option(&r->file, key, key, value);
 	if (err == -ENOENT)
 		return refuse(EINVAL,
-			      "%s:%u: there is no key %s; known are mem-min, mem-max, low, cpus, pci, irq",
-			      r->path, r->line, line);
-	return err || *given(r->share, line) ? err : share_option(r->share, name, line, value);
-}
-
-static int read_lines(struct reading *r, FILE *file)
-{
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t length;
-	int err = 0;
-
-	while (!err && (length = getline(&line, &size, file)) >= 0) {
-		r->line++;
-		if (strlen(line) != (size_t)length) {
-			err = refuse_line(r, "this is not understood; it is not text");
-			break;
-		}
-		while (length && isspace((unsigned char)line[length - 1]))
-			line[--length] = 0;
-		err = take_line(r, line);
-	}
-	if (!err && !feof(file))
-		err = refuse(errno, "%s cannot be read: %s; correct or remove it", r->path,
-			     strerror(errno));
-	free(line);
-	return err;
+			      "there is no key %s; known are mem-min, mem-max, low, cpus, pci, irq",
+			      key);
+	return err || *given(r->share, key) ? err : share_option(r->share, key, key, value);
 }
 
 /** share_defaults() - fill in from a file, if it exists, what no option has said */
 int share_defaults(struct share_options *share, const char *path)
 {
-	struct reading r = { .path = path, .share = share };
+	struct reading r = {
+		.ini = { .path = path, .example = "share", .take = take },
+		.share = share,
+	};
 	const bool window_given = share->has_mem_min, end_given = share->has_mem_max;
-	FILE *file = fopen(path, "re");
 	int err;
 
-	if (!file && errno == ENOENT)
-		return 0;
-	if (!file)
-		return refuse(errno, "%s cannot be read: %s; correct or remove it", path,
-			      strerror(errno));
 	/* A window belongs together: a file's end does not go with an option's start. */
 	share->has_mem_max |= window_given;
-	err = read_lines(&r, file);
+	err = read_ini(&r.ini);
 	if (window_given)
 		share->has_mem_max = end_given;
-	fclose(file);
-	return err;
+	return err == -ENOENT ? 0 : err;
 }

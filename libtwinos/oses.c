@@ -223,3 +223,29 @@ unsigned int os_numbers(const struct os_list *list, unsigned int states, char *t
 					 list->os[i].id);
 	return nr;
 }
+
+/** next_statistic() - of osN/stats, lines "key value"; false behind the last */
+bool next_statistic(const char **stats, char *key, size_t size, uint64_t *value)
+{
+	const char *line = *stats;
+	size_t length = strcspn(line, "\n"), n = strcspn(line, " \n");
+
+	if (!length)
+		return false;
+	*stats = line + length + (line[length] == '\n');
+	snprintf(key, size, "%.*s", (int)n, line);
+	*value = strtoull(line + n, NULL, 10);
+	return true;
+}
+
+/** statistic() - 0 if there is none of that key */
+uint64_t statistic(const char *stats, const char *wanted)
+{
+	uint64_t value;
+	char key[64];
+
+	while (next_statistic(&stats, key, sizeof(key), &value))
+		if (!strcmp(key, wanted))
+			return value;
+	return 0;
+}

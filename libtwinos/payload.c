@@ -323,8 +323,8 @@ int unpack_payload(const char *name, const struct bzimage *image, uint8_t **data
 		return refuse(ENOEXEC, "%s: the payload is corrupt (no known compression)", name);
 	if (!c->unpack)
 		return refuse(ENOEXEC,
-			      "%s: this kexec was built without %s; rebuild it, or the kernel with CONFIG_KERNEL_GZIP",
-			      name, c->library);
+			      "%s: this %s was built without %s; rebuild it, or the kernel with CONFIG_KERNEL_GZIP",
+			      name, twinos_program, c->library);
 	out.data = malloc(out.max);
 	if (!out.data)
 		return refuse(ENOMEM, "%s: not enough memory to unpack it", name);
@@ -362,7 +362,7 @@ static int unpack_archive(const uint8_t *in, size_t size, struct output *out)
 	if (!c)
 		return leave_packed(ENOEXEC, "not only compressed archives");
 	if (!c->unpack)
-		return leave_packed(ENOEXEC, "this kexec lacks the library to unpack it");
+		return leave_packed(ENOEXEC, "this program lacks the library to unpack it");
 	err = c->unpack(in, size, out);
 	if (err == -EFBIG)
 		return leave_packed(EFBIG, "it would take too much of the window");

@@ -4,7 +4,10 @@
  * known and printed once, where the program ends.
  */
 #include <stdarg.h>
+#include <string.h>
 #include "libtwinos.h"
+
+const char *twinos_program = "kexec";
 
 static char line[TWINOS_REFUSAL_MAX];
 
@@ -26,4 +29,10 @@ int refuse(int err, const char *format, ...)
 const char *refusal(void)
 {
 	return line;
+}
+
+/** said_as() - what kexec calls @option is @key in a file of the twinos command */
+const char *said_as(const char *option, const char *key)
+{
+	return strcmp(twinos_program, "kexec") ? key : option;
 }

@@ -93,8 +93,8 @@ static int read_segments(const char *name, const struct bzimage *image, const ui
 			      name);
 	if (version != TWINOS_ABI_VERSION)
 		return refuse(ENOEXEC,
-			      "%s speaks version %u of the TwinOS interface, this kexec version %u; build both from the same source",
-			      name, version, TWINOS_ABI_VERSION);
+			      "%s speaks version %u of the TwinOS interface, this %s version %u; build both from the same source",
+			      name, version, twinos_program, TWINOS_ABI_VERSION);
 	if (first & (LARGE_PAGE - 1))
 		return refuse_corrupt(name, "it is linked to an unaligned address");
 

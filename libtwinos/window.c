@@ -13,16 +13,12 @@
 
 #define PAGE 4096ull
 
-/* What the running OS withheld. */
-struct booted_windows {
-	unsigned int nr;
-	struct {
-		struct range window, low;	/* low.size 0: none */
-	} booted[TWINOS_MAX_ID];
-};
-
-/* Lines of /sys/kernel/twinos/windows: 0xSTART-0xEND[ low 0xSTART-0xEND]. */
-static int read_windows(const struct roots *roots, struct booted_windows *w)
+/**
+ * read_windows() - what the running OS withheld
+ *
+ * Lines of /sys/kernel/twinos/windows: 0xSTART-0xEND[ low 0xSTART-0xEND].
+ */
+int read_windows(const struct roots *roots, struct booted_windows *w)
 {
 	uint64_t first, last, low_first, low_last;
 	char path[300], *text, *rest, *line;
@@ -116,8 +112,8 @@ static int refuse_windows(const struct booted_windows *w, const struct os_list *
 				 os->id, state_name(os->state));
 	}
 	return refuse(EADDRNOTAVAIL,
-		      "every window is in use: %s; stop or unload one of them, or give --mem-min=ADDRESS",
-		      text);
+		      "every window is in use: %s; stop or unload one of them, or give %s",
+		      text, said_as("--mem-min=ADDRESS", "memory=SIZE@ADDRESS"));
 }
 
 /*
@@ -132,7 +128,8 @@ static int find_booted_window(const struct booted_windows *w, const struct os_li
 
 	if (!w->nr)
 		return refuse(EINVAL,
-			      "no window is known; give --mem-min=ADDRESS, or boot the running OS with twinos=SIZE@ADDRESS");
+			      "no window is known; give %s, or boot the running OS with twinos=SIZE@ADDRESS",
+			      said_as("--mem-min=ADDRESS", "memory=SIZE@ADDRESS"));
 	for (i = 0; i < w->nr; i++) {
 		*window = w->booted[i].window;
 		if (!memory_owner(oses, window, id, NULL))
@@ -168,11 +165,12 @@ static int find_low(const struct booted_windows *w, const struct share_options *
 		return 0;
 	if (owner)
 		return refuse(EADDRNOTAVAIL,
-			      "%u CPUs need a low slice to start from, and coexisting OS %u (%s) has the one of this window; give another with --twinos-low=32K@ADDRESS, or one CPU",
-			      options->nr_cpus, owner->id, state_name(owner->state));
+			      "%u CPUs need a low slice to start from, and coexisting OS %u (%s) has the one of this window; give another with %s=32K@ADDRESS, or one CPU",
+			      options->nr_cpus, owner->id, state_name(owner->state),
+			      said_as("--twinos-low", "low"));
 	return refuse(EINVAL,
-		      "%u CPUs need a low slice to start from; give --twinos-low=32K@ADDRESS (boot the running OS with twinos=SIZE@ADDRESS,low=32K@ADDRESS), or one CPU",
-		      options->nr_cpus);
+		      "%u CPUs need a low slice to start from; give %s=32K@ADDRESS (boot the running OS with twinos=SIZE@ADDRESS,low=32K@ADDRESS), or one CPU",
+		      options->nr_cpus, said_as("--twinos-low", "low"));
 }
 
 /**
@@ -245,8 +243,8 @@ int find_window(const struct roots *roots, const struct share_options *options,
 		return err;
 	if (low->start < range_end(window) && window->start < range_end(low))
 		return refuse(EINVAL,
-			      "--twinos-low=%#" PRIx64 "-%#" PRIx64 " overlaps the window %#" PRIx64 "-%#" PRIx64 "; choose another range",
-			      low->start, range_end(low) - 1, window->start,
+			      "%s=%#" PRIx64 "-%#" PRIx64 " overlaps the window %#" PRIx64 "-%#" PRIx64 "; choose another range",
+			      said_as("--twinos-low", "low"), low->start, range_end(low) - 1, window->start,
 			      range_end(window) - 1);
 	return check_free("the low slice", low, firmware, used);
 }

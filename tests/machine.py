@@ -89,10 +89,10 @@ def lay_out(logs, leading, coexisting):
 
 
 def run(logs, limit, options, **environment):
-    """Runs twinvm over what lay_out() has made, and in the leading OS /scenario; its status.
-    The limit is in seconds of a host that is not slow."""
-    command = [TESTS / "twinvm", "-l", logs, "-o", logs / "leading", "-O", logs / "coexisting",
-               "-t", str(limit * FACTOR), *options, "--", "sh /scenario"]
+    """Runs twinvm, or what TWINOS_VM names instead, over what lay_out() has made, and in the
+    leading OS /scenario; its status. The limit is in seconds of a host that is not slow."""
+    command = [os.environ.get("TWINOS_VM") or TESTS / "twinvm", "-l", logs,
+               "-o", logs / "leading", "-O", logs / "coexisting", "-t", str(limit * FACTOR), *options, "--", "sh /scenario"]
     with open(logs / "twinvm.log", "wb") as errors:
         vm = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=errors, env={**os.environ, **environment})

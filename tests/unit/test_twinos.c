@@ -199,7 +199,7 @@ static void no_effect(void **state)
 	(void)state;
 	add_os(5, "running", "dedicated", "cpu 5\n");
 	says("weight 30",
-	     "twinos: coexisting OS 5 has a CPU of its own, so its weight has no effect until it is moved to CPU 0 (kexec --twinos-id=5 --twinos-cpus=0 --twinos-move)\n");
+	     "twinos: coexisting OS 5 has a CPU of its own, so its weight has no effect until it is moved to CPU 0 (twinos move 5 0)\n");
 	assert_int_equal(run("weight"), 0);
 	assert_non_null(strstr(output, "30\n"));
 	assert_non_null(strstr(output, "has no effect"));
@@ -209,7 +209,7 @@ static void no_effect(void **state)
 	assert_non_null(strstr(output, "{\"slice_us\":500}\n"));
 	add_os(5, "running", "dedicated", "cpu 5\ncpu 6\n");
 	says("weight 40",
-	     "twinos: coexisting OS 5 has several CPUs of its own, so its weight has no effect; to let it share CPU 0, load it without --twinos-cpus\n");
+	     "twinos: coexisting OS 5 has several CPUs of its own, so its weight has no effect; to let it share CPU 0, load it without CPUs\n");
 	add_os(5, "running", "time-shared", "");
 	says("weight 30", "");
 	add_os(5, "stopped", "dedicated", "");
@@ -220,11 +220,20 @@ static void no_effect(void **state)
 static void words(void **state)
 {
 	static const char *const wrong[] = {
-		"", "frobnicate", "--json", "status extra", "status --rubbish", "status -x",
+		"", "frobnicate", "--json", "status Extra", "status --rubbish", "status -x",
 		"weight -1", "weight 30x", "weight 0", "weight 100", "slice 99", "slice 1 2",
 		"slice 0x1000", "log --os=0", "log --os", "log --os=", "log --os=1 --os=2",
 		"weight 30 --json", "windows --os=1", "status --raw", "log --raw --json",
-		"status log",
+		"status 1 2", "status 0", "status Web", "status web --os=web", "log -f --limit=3",
+		"status -f", "windows web", "start", "start --all web", "stop", "stop --all web",
+		"stop 65", "kill", "unload", "restart", "run", "run a b", "run a --json",
+		"start web --timeout=0", "start web --limit=5", "stop 5 --limit=x", "stop 5 --limit=86401",
+		"wait 5", "wait --state=running", "wait 5 --state=", "wait 5 --state=run",
+		"wait 5 --state=running,", "wait 5 --state=running --timeout=1h",
+		"wait 5 --state=running --state=stopped", "move 5", "move 5 x", "move 5 1 2", "move 5 -1",
+		"set 5", "set 5 slice", "set 5 slice=", "set 5 slice=99", "set 5 weight=100",
+		"set 5 weight=1 weight=2", "set 5 colour=1", "set 5 slice=500 weight=0", "set slice=500",
+		"list web", "list --os=5", "kill 5 --json",
 	};
 	char version[64];
 	unsigned int i;
@@ -242,7 +251,7 @@ static void words(void **state)
 	for (i = 0; i < 4; i++) {
 		static const char *const help[] = { "--help", "-h", "log --help", "-h --os=0" };
 
-		if (run(help[i]) || !strstr(output, "usage: twinos status"))
+		if (run(help[i]) || !strstr(output, "usage: twinos COMMAND"))
 			fail_msg("twinos %s: %s", help[i], output);
 	}
 	snprintf(version, sizeof(version), "twinos test, ABI version %d\n", TWINOS_ABI_VERSION);

@@ -51,7 +51,7 @@ void tree__create(struct tree *t)
 	snprintf(t->conf, sizeof(t->conf), "%s/twinos.conf", t->root);
 	assert_return_code(mkdir(t->proc, 0700), 0);
 	assert_return_code(mkdir(t->sys, 0700), 0);
-	t->roots = (struct roots){ t->proc, t->sys, t->etc, t->conf };
+	t->roots = (struct roots){ t->proc, t->sys, t->etc, t->conf, NULL, t->root };
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -170,6 +170,101 @@ void tree__machine(struct tree *t, const char *name)
 	}
 	fclose(file);
 	assert_true(i);
+}
+
+static FILE *open_recorded(const char *name, const char *file)
+{
+	char path[512];
+	FILE *stream;
+
+	snprintf(path, sizeof(path), MACHINES "/%s/%s", name, file);
+	stream = fopen(path, "r");
+	assert_non_null(stream);
+	return stream;
+}
+
+void tree__boot_params(struct tree *t, uint64_t initrd, uint64_t size, bool kaslr)
+{
+	struct boot_params params = {
+		.ext_ramdisk_image = initrd >> 32, .ext_ramdisk_size = size >> 32,
+		.hdr = {
+			.ramdisk_image = initrd, .ramdisk_size = size,
+			.loadflags = LOADED_HIGH | (kaslr ? KASLR_FLAG : 0),
+		},
+	};
+
+	tree__bytes(t, "sys/kernel/boot_params/data", &params, sizeof(params));
+}
+
+static void make_cpus(struct tree *t, const char *name)
+{
+	char siblings[64], path[128], lists[8][512] = { "" };
+	unsigned int cpu, node, last = 0, nodes = 0;
+	FILE *file = open_recorded(name, "topology");
+
+	while (fscanf(file, "%u %63s %u", &cpu, siblings, &node) == 3) {
+		assert_true(node < 8);
+		snprintf(path, sizeof(path), "sys/devices/system/cpu/cpu%u/topology/thread_siblings_list",
+			 cpu);
+		tree__file(t, path, "%s\n", siblings);
+		if (cpu) {
+			snprintf(path, sizeof(path), "sys/devices/system/cpu/cpu%u/online", cpu);
+			tree__file(t, path, "1\n");
+		}
+		snprintf(lists[node] + strlen(lists[node]), 16, "%s%u", *lists[node] ? "," : "", cpu);
+		last = cpu;
+		nodes = node > nodes ? node : nodes;
+	}
+	fclose(file);
+	tree__file(t, "sys/devices/system/cpu/online", "0-%u\n", last);
+	tree__file(t, "sys/devices/system/cpu/present", "0-%u\n", last);
+	tree__file(t, "sys/devices/system/node/online", nodes ? "0-%u\n" : "%u\n", nodes);
+	for (node = 0; node <= nodes; node++) {
+		snprintf(path, sizeof(path), "sys/devices/system/node/node%u/cpulist", node);
+		tree__file(t, path, "%s\n", lists[node]);
+	}
+}
+
+static void make_blocks(struct tree *t, const char *name)
+{
+	FILE *file = open_recorded(name, "blocks");
+	unsigned int node, first, last;
+	char path[128], line[200], *word;
+	unsigned long long size;
+
+	while (fgets(line, sizeof(line), file)) {
+		assert_int_equal(sscanf(line, "%u %llx", &node, &size), 2);
+		tree__file(t, "sys/devices/system/memory/block_size_bytes", "%llx\n", size);
+		strtok(line, " ");
+		strtok(NULL, " ");
+		while ((word = strtok(NULL, " "))) {
+			assert_int_equal(sscanf(word, "%u-%u", &first, &last), 2);
+			for (; first <= last; first++) {
+				snprintf(path, sizeof(path),
+					 "sys/devices/system/node/node%u/memory%u", node, first);
+				tree__folder(t, path);
+			}
+		}
+	}
+	fclose(file);
+}
+
+void tree__hardware(struct tree *t, const char *name)
+{
+	unsigned long long start = 0, size = 0;
+	FILE *file = open_recorded(name, "boot");
+	bool kaslr = false;
+	char line[100];
+
+	while (fgets(line, sizeof(line), file)) {
+		sscanf(line, "initrd %llx %llx", &start, &size);
+		kaslr |= !strncmp(line, "kaslr", 5);
+	}
+	fclose(file);
+	tree__boot_params(t, start, size, kaslr);
+	copy(t, "proc/cmdline", name, "cmdline");
+	make_cpus(t, name);
+	make_blocks(t, name);
 }
 
 void tree__os(struct tree *t, unsigned int id, const char *state, const char *mode,

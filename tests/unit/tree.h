@@ -31,6 +31,13 @@ void tree__folder(struct tree *t, const char *path);
 void tree__range(struct tree *t, unsigned int nr, uint64_t first, uint64_t last,
 		 const char *type);
 void tree__machine(struct tree *t, const char *name);
+/*
+ * What else is recorded of some machines: cmdline; topology, lines "CPU SIBLINGS NODE"; blocks,
+ * lines "NODE SIZE FIRST-LAST ...", memory blocks by number; boot, lines "initrd START SIZE" and
+ * "kaslr", what the boot loader and the decompressor have told.
+ */
+void tree__hardware(struct tree *t, const char *name);
+void tree__boot_params(struct tree *t, uint64_t initrd, uint64_t size, bool kaslr);
 /* A coexisting OS as /sys/kernel/twinos shows it. */
 void tree__os(struct tree *t, unsigned int id, const char *state, const char *mode,
 	      const char *share);

@@ -2,9 +2,10 @@
 /*
  * TwinOS as the rest of the kernel sees it: what the hooks in existing files
  * call. Included everywhere by arch/x86/Makefile, so that no existing file has to;
- * hence it includes nothing itself. See arch/x86/twinos.
+ * hence it includes nothing itself. See arch/x86/twinos. Where the build tries what a
+ * compiler knows, without the configuration and with all warnings, this is empty.
  */
-#ifndef _LINUX_TWINOS_H
+#if !defined(_LINUX_TWINOS_H) && defined(__LINUX_KCONFIG_H)
 #define _LINUX_TWINOS_H
 
 struct irq_matrix;

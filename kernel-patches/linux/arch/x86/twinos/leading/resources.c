@@ -4,7 +4,7 @@
  * pins. The leading OS alone programs the IO-APIC: a pin of a share raises a fixed
  * vector on its OS's first CPU, and a coexisting OS needs to know nothing more.
  */
-#include <asm/acpi.h>
+#include <linux/acpi.h>
 #include <asm/io_apic.h>
 #include <asm/irqdomain.h>
 
