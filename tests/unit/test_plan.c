@@ -167,6 +167,8 @@ static void half_is_kept(void **state)
 	add_conf("db", "memory = 512M@0x50000000\n");
 	request.memory = 514 * MIB;
 	assert_refused(make(), "a further window can have 512M");
+	/* Low slices do not count. */
+	add_conf("db", "memory = 512M@0x50000000\nlow = 64K@0x80000\n");
 	/* Only if the kernel makes room. */
 	request.memory = 512 * MIB;
 	made();
@@ -401,6 +403,11 @@ static void taken_by_hand(void **state)
 	/* Between there and the kernel is no room at a multiple of 1 GiB. */
 	assert_window(0x180000000, GIB);
 	assert_int_equal(plan.conf.share.low.start, 0x60000);
+	assert_cpus("1,2,5,6");
+	/* What is loaded has its CPUs only when it is launched, but will want them. */
+	tree__os(&t, 3, "loaded", "dedicated", "window 0x300000000-0x30fffffff\ncpu 1\n");
+	made();
+	assert_cpus("2,3,6,7");
 }
 
 /* What this boot withholds for nobody any more can be had. */
@@ -858,7 +865,7 @@ static void read_again(void **state)
 	assert_int_equal(conf.share.low.start, 0x80000);
 	assert_int_equal(conf.share.nr_pci, 1);
 	assert_int_equal(conf.share.nr_irqs, 2);
-	assert_string_equal(conf.append, "root=LABEL=web ro console=ttyS1 console=ttyS0 swiotlb=noforce dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore mitigations=auto,nosmt");
+	assert_string_equal(conf.append, "root=LABEL=web ro console=ttyS1 console=ttyS0 swiotlb=noforce noresume dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore mitigations=auto,nosmt");
 	free_conf(&conf);
 }
 
@@ -938,6 +945,14 @@ static void all_or_none(void **state)
 	assert_false(is_there("x"));
 	assert_int_equal(entries("a"), 4);
 	assert_int_equal(entries("a/folder"), 0);
+	/* One that fails when another has been replaced already: it is in its own way. */
+	tree__file(&t, "a/three", "old 3\n");
+	writes((const char *const[]){ "a/new", "a/three", "a/x", "a/x/y" }, 4, false);
+	assert_content("a/three", "old 3\n");
+	assert_false(is_there("a/new"));
+	assert_false(is_there("a/x"));
+	assert_int_equal(entries("a"), 5);
+	unlink(strcat(strcpy((char[200]){ 0 }, t.root), "/a/three"));
 	/* A file in the place of a folder. */
 	writes((const char *const[]){ "a/one", "a/two/three" }, 2, false);
 	assert_content("a/one", "old 1\n");
@@ -1039,7 +1054,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(small_machine), TEST(half_is_kept), TEST(leading_minimum), TEST(sizes),
-		TEST(large_machine), TEST(across), TEST(reach), TEST(half_of_what_is_below), TEST(too_many), TEST(kernel_moves),
+		TEST(large_machine), TEST(across), TEST(reach), TEST(half_of_what_is_below),
+		TEST(too_many), TEST(kernel_moves),
 		TEST(reserved_memory), TEST(kept_away), TEST(taken_by_hand), TEST(withheld), TEST(cores),
 		TEST(two_kinds), TEST(no_cores), TEST(highest_low_slice),
 		TEST(no_low_slice), TEST(nodes), TEST(other_node),
