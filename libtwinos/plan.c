@@ -642,7 +642,8 @@ static int make_command_line(struct making *m)
 			fprintf(file, " console=ttyS%d", m->share->irqs[i] == 3);
 	if (m->share->mem_min >= FOUR_GIB)	/* it would look for memory below in vain */
 		fputs(" swiotlb=noforce", file);
-	fputs(" dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore", file);
+	/* An initrd made by the leading OS knows, and would wait for, that one's swap space. */
+	fputs(" noresume dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore", file);
 	write_common_words(m->roots, file);
 	if (fclose(file)) {
 		free(text);
