@@ -264,8 +264,9 @@ static void write_udev(FILE *file, const struct roots *roots, const struct confs
 	fputs("\nLABEL=\"twinos_end\"\n", file);
 }
 
-static int make_file(struct new_file *file, char *path,
-		     void (*write)(FILE *file, const struct roots *roots, const struct confs *confs),
+typedef void write_fn(FILE *file, const struct roots *roots, const struct confs *confs);
+
+static int make_file(struct new_file *file, char *path, write_fn *write,
 		     const struct roots *roots, const struct confs *confs)
 {
 	char *text = NULL;

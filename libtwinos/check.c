@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include "libtwinos.h"
 
@@ -47,6 +49,7 @@ static int out_of_memory(void)
 static bool same_finding(const struct finding *a, const struct finding *b)
 {
 	return a->level == b->level && a->line == b->line && !strcmp(a->text, b->text) &&
+	       !strcmp(a->name, b->name) &&
 	       (a->file == b->file || (a->file && b->file && !strcmp(a->file, b->file)));
 }
 
@@ -80,7 +83,7 @@ static void found(struct check *c, enum finding_level level, const char *name, c
 		return;
 	}
 	for (i = 0; i < all->nr - 1; i++)
-		if (!c->err && same_finding(&all->finding[i], f) && !strcmp(all->finding[i].name, name)) {
+		if (!c->err && same_finding(&all->finding[i], f)) {
 			free(f->name);
 			free(f->file);
 			free(f->text);
@@ -245,8 +248,8 @@ static void read_all(struct check *c)
 				 !is_replaced(c, names.name[j]);
 		called(r->names[i], name);
 		if (!known)
-			read_one(c, r->names[i], true,
-				 strchr(r->names[i], '/') && is_installed_file(c, r->names[i], name));
+			read_one(c, r->names[i], true, strchr(r->names[i], '/') &&
+				 is_installed_file(c, r->names[i], name));
 	}
 	free_conf_names(&names);
 }
@@ -481,7 +484,8 @@ static bool is_withheld(const struct check *c, const struct range *r, bool is_lo
 	unsigned int i;
 
 	for (i = 0; i < c->windows.nr; i++)
-		if (inside(r, part(&c->windows.booted[i].window, &c->windows.booted[i].low, is_low)))
+		if (inside(r, part(&c->windows.booted[i].window, &c->windows.booted[i].low,
+				   is_low)))
 			return true;
 	return false;
 }
@@ -496,7 +500,8 @@ static void check_missing(struct check *c, const struct checked *k, const struct
 
 	format_boot_option(&k->conf, wanted, sizeof(wanted));
 	for (i = 0; i < c->nr_options; i++) {
-		const struct range *option = part(&c->options[i].window, &c->options[i].low, is_low);
+		const struct boot_option *o = &c->options[i];
+		const struct range *option = part(&o->window, &o->low, is_low);
 
 		if (!overlap(option, r))
 			continue;
@@ -819,6 +824,39 @@ static void check_file(struct check *c, const struct new_file *file, bool needed
 	free(text);
 }
 
+/* The file is right, but has update-grub been run since? */
+static void check_grub(struct check *c, const struct confs *confs)
+{
+	char *path = twinos_path(c->roots->root ?: "", "boot/grub/grub.cfg"), *text, option[160];
+	unsigned int i;
+
+	if (path && !read_file(path, &text, NULL)) {
+		for (i = 0; i < confs->nr; i++) {
+			format_boot_option(&confs->conf[i], option, sizeof(option));
+			if (*option && !strstr(text, option))
+				found(c, FINDING_WARNING, "", path, 0, "the next boot will be without %s for %s; run update-grub",
+				      option, confs->conf[i].name);
+		}
+		free(text);
+	}
+	free(path);
+}
+
+/* The same of the initrd of the running kernel, which is most likely the next one, too. */
+static void check_initrd_age(struct check *c, const char *rules)
+{
+	struct stat initrd, file;
+	struct utsname uts;
+	char *path;
+
+	uname(&uts);
+	path = twinos_path(c->roots->root ?: "", "boot/initrd.img-%s", uts.release);
+	if (path && !stat(path, &initrd) && !stat(rules, &file) && initrd.st_mtime < file.st_mtime)
+		found(c, FINDING_WARNING, "", path, 0, "it is older than %s, and so may not have it; run update-initramfs -u",
+		      rules);
+	free(path);
+}
+
 static void check_next_boot(struct check *c)
 {
 	struct new_file files[2] = { { 0 } };
@@ -842,6 +880,9 @@ static void check_next_boot(struct check *c)
 		if (!c->err) {
 			check_file(c, &files[0], !boot_by_hand(c, &confs), "update-grub");
 			check_file(c, &files[1], any_function(&confs), "update-initramfs -u");
+			check_grub(c, &confs);
+			if (any_function(&confs))
+				check_initrd_age(c, files[1].path);
 		}
 	}
 	for (i = 0; i < 2; i++) {
@@ -865,7 +906,9 @@ static void check_one(struct check *c, const struct checked *k)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct checked *)a)->conf.name, ((const struct checked *)b)->conf.name);
+	const struct checked *x = a, *y = b;
+
+	return strcmp(x->conf.name, y->conf.name);
 }
 
 static void run_steps(struct check *c, struct texts *checked)

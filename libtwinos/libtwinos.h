@@ -462,6 +462,7 @@ struct confs {
 /* A file to be written. */
 struct new_file {
 	char *path, *text;
+	bool unchanged;			/* write_files() found that it says so already */
 };
 
 /* twinos=SIZE@ADDRESS[,low=SIZE@ADDRESS] */
@@ -483,7 +484,7 @@ char *twinos_path(const char *root, const char *format, ...) __attribute__((form
 
 /* ---- write-files.c: several files as one ---- */
 
-int write_files(const struct new_file *files, unsigned int nr);
+int write_files(struct new_file *files, unsigned int nr);
 
 /* ---- ranges.c: sets of ranges, in order and without overlaps ---- */
 

@@ -99,7 +99,8 @@ static int read_machine(struct making *m)
 	if (!err)
 		err = read_topology(m->roots, &m->topology);
 	if (!err)
-		err = read_nodes_memory(m->roots, m->topology.node, m->topology.nr_nodes, m->memory);
+		err = read_nodes_memory(m->roots, m->topology.node, m->topology.nr_nodes,
+					m->memory);
 	if (!err && !m->spare.knows_boot)
 		err = add_text(&m->plan->warnings, "where the boot loader put the initrd is not known (no %s/kernel/boot_params/data); if the window is over it, the kernel does not withhold it, and says so",
 			       m->roots->sys);
@@ -360,7 +361,8 @@ static bool pick_cpus(struct making *m, unsigned int node)
 static uint64_t may_go(const struct making *m, uint64_t min, uint64_t max)
 {
 	/* What firmware keeps of the machine's memory for itself counts as the leading OS's. */
-	const uint64_t ram = (ranges_size(&m->spare.ram, min, max) + 64 * MIB - 1) & ~(64 * MIB - 1);
+	const uint64_t round = 64 * MIB - 1;
+	const uint64_t ram = (ranges_size(&m->spare.ram, min, max) + round) & ~round;
 	const uint64_t gone = ranges_size(&m->windows, min, max);
 	uint64_t limit = ram / 2;
 
@@ -408,7 +410,8 @@ static int pick_window(struct making *m, unsigned int index, bool avoid_kernel, 
 		err = intersect_ranges(&set, &m->memory[index]);
 	if (!err && avoid_kernel && kernel->size)
 		err = subtract_range(&set, kernel->start, range_end(kernel));
-	*found = !err && (pick_in_zone(m, &set, m->reach_32) || pick_in_zone(m, &set, !m->reach_32));
+	*found = !err && (pick_in_zone(m, &set, m->reach_32) ||
+			  pick_in_zone(m, &set, !m->reach_32));
 	free_ranges(&set);
 	return err;
 }
@@ -639,7 +642,8 @@ static int make_command_line(struct making *m)
 			fprintf(file, " console=ttyS%d", m->share->irqs[i] == 3);
 	if (m->share->mem_min >= FOUR_GIB)	/* it would look for memory below in vain */
 		fputs(" swiotlb=noforce", file);
-	fputs(" dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore", file);
+	/* An initrd made by the leading OS knows, and would wait for, that one's swap space. */
+	fputs(" noresume dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore", file);
 	write_common_words(m->roots, file);
 	if (fclose(file)) {
 		free(text);

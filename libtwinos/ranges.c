@@ -155,11 +155,11 @@ uint64_t ranges_size(const struct ranges *set, uint64_t min, uint64_t max)
 	unsigned int i;
 
 	for (i = 0; i < set->nr; i++) {
-		const uint64_t from = set->range[i].start > min ? set->range[i].start : min;
-		const uint64_t to = range_end(&set->range[i]) < max ? range_end(&set->range[i]) : max;
+		const uint64_t from = set->range[i].start, to = range_end(&set->range[i]);
+		const uint64_t first = from > min ? from : min, end = to < max ? to : max;
 
-		if (from < to)
-			sum += to - from;
+		if (first < end)
+			sum += end - first;
 	}
 	return sum;
 }

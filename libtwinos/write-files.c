@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -79,12 +80,28 @@ static int write_all(int fd, const char *text)
 	return 0;
 }
 
+/* So that its time tells when it has changed. */
+static bool says_so(const struct new_file *file)
+{
+	char *text;
+	bool same;
+
+	if (read_file(file->path, &text, NULL))
+		return false;
+	same = !strcmp(text, file->text);
+	free(text);
+	return same;
+}
+
 /* The new content beside the file, under a name that nobody reads. */
-static int prepare(const struct new_file *file, struct step *step)
+static int prepare(struct new_file *file, struct step *step)
 {
 	char *temporary;
 	int fd, err;
 
+	file->unchanged = says_so(file);
+	if (file->unchanged)
+		return 0;
 	err = make_folders(file->path, &step->made);
 	if (err)
 		return err;
@@ -155,20 +172,26 @@ static void undo(const struct new_file *file, const struct step *step)
 /**
  * write_files() - write them all, or leave all as they were
  *
- * Folders are made as needed. Whoever reads one of them meanwhile finds the old or the new
- * content as a whole.
+ * Folders are made as needed, and a file that says so already is left alone. Whoever reads one
+ * of them meanwhile finds the old or the new content as a whole.
  */
-int write_files(const struct new_file *files, unsigned int nr)
+int write_files(struct new_file *files, unsigned int nr)
 {
 	struct step *steps = calloc(nr, sizeof(*steps));
+	sigset_t all, before;
 	unsigned int i;
 	int err = 0;
 
 	if (!steps)
 		return out_of_memory();
+	/* Not to be stopped half-way. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	for (i = 0; i < nr && !err; i++)
 		err = prepare(&files[i], &steps[i]);
 	for (i = 0; i < nr && !err; i++) {
+		if (files[i].unchanged)
+			continue;
 		steps[i].replaced = !rename(steps[i].temporary, files[i].path);
 		if (!steps[i].replaced)
 			err = refuse_write(files[i].path, errno);
@@ -186,5 +209,6 @@ int write_files(const struct new_file *files, unsigned int nr)
 		free(steps[i].made);
 	}
 	free(steps);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return err;
 }

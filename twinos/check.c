@@ -48,11 +48,13 @@ static void show_json(const struct findings *findings, const struct texts *check
 		json_object_set_new(object, "text", json_text(f->text, strlen(f->text)));
 		json_array_append_new(array, object);
 	}
-	for (i = 0; i < checked->nr; i++)
-		json_array_append_new(oses, json_pack("{s:o, s:b}", "name",
-						      json_text(checked->text[i], strlen(checked->text[i])),
-						      "can_start",
-						      can_start(findings, checked->text[i])));
+	for (i = 0; i < checked->nr; i++) {
+		const char *name = checked->text[i];
+
+		json_array_append_new(oses, json_pack("{s:o, s:b}",
+						      "name", json_text(name, strlen(name)),
+						      "can_start", can_start(findings, name)));
+	}
 	print_json(json_pack("{s:o, s:o}", "os", oses, "findings", array));
 }
 

@@ -69,7 +69,7 @@ static int next_steps(const struct plan *plan, bool update, struct texts *steps)
 	if (!err && has_grub())
 		err = add_text(steps, "update-grub");
 	else if (!err)
-		err = add_text(steps, "this system does not boot by GRUB: put on the kernel's command line: %s (systemd-boot: in /etc/kernel/cmdline, then kernel-install add-all; else where your boot loader has it)",
+		err = add_text(steps, "this system does not boot by GRUB: put on the kernel's command line: %s (systemd-boot: in /etc/kernel/cmdline, then kernel-install add VERSION IMAGE; else where your boot loader has it)",
 			       plan->boot_line);
 	if (!err)
 		err = add_text(steps, "update-initramfs -u");
@@ -147,7 +147,9 @@ static void show(const struct plan *plan, const struct texts *steps, bool writte
 	unsigned int i;
 
 	for (i = 0; i < plan->nr_files; i++) {
-		if (written)
+		if (written && plan->files[i].unchanged)
+			printf("kept %s, which says so already\n", plan->files[i].path);
+		else if (written)
 			printf("wrote %s\n", plan->files[i].path);
 		else
 			printf("==> %s <==\n%s\n", plan->files[i].path, plan->files[i].text);

@@ -2,8 +2,11 @@
 /* All that is wrong with configurations: each finding, its place, and whether a start would go. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include "image.h"
 
@@ -634,6 +637,35 @@ static void next_boot(void **state)
 	finds(true, "");
 }
 
+/* What was written has to get into what the next boot reads. */
+static void not_run_yet(void **state)
+{
+	static const char grub[] = "boot/grub/grub.cfg";
+	const struct timespec old[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
+	char path[200], expected[600];
+	struct utsname uts;
+
+	(void)state;
+	tree__file(&t, grub, "menuentry {\n linux /vmlinuz root=/dev/sda1 twinos=1G@0x100000000,low=64K@0x80000 quiet\n}\n");
+	finds(true, "");
+	tree__file(&t, grub, "menuentry {\n linux /vmlinuz root=/dev/sda1 twinos=1G@0x100000000\n}\n");
+	finds(true, "boot/grub/grub.cfg:0: warning: the next boot will be without twinos=1G@0x100000000,low=64K@0x80000 for web; run update-grub\n");
+	tree__file(&t, grub, "twinos=1G@0x100000000,low=64K@0x80000");
+	uname(&uts);
+	snprintf(path, sizeof(path), "boot/initrd.img-%s", uts.release);
+	tree__file(&t, path, "initrd");
+	finds(true, "");
+	snprintf(path, sizeof(path), "%s/boot/initrd.img-%s", t.root, uts.release);
+	assert_return_code(utimensat(AT_FDCWD, path, old, 0), 0);
+	snprintf(expected, sizeof(expected), "boot/initrd.img-%s:0: warning: it is older than etc/udev/rules.d/60-twinos.rules, and so may not have it; run update-initramfs -u\n",
+		 uts.release);
+	finds(true, expected);
+	/* Without functions there is nothing to keep away. */
+	web_with(PCI, NULL);
+	update_boot_files();
+	finds(true, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -642,7 +674,7 @@ int main(void)
 		TEST(modules), TEST(damaged_archives), TEST(command_lines),
 		TEST(boot_line_changed), TEST(boot_line_missing), TEST(no_memory_there),
 		TEST(machine), TEST(cpus), TEST(devices), TEST(running), TEST(conflicts),
-		TEST(both_time_shared), TEST(files), TEST(next_boot),
+		TEST(both_time_shared), TEST(files), TEST(next_boot), TEST(not_run_yet),
 	};
 
 	return cmocka_run_group_tests_name("check", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* A share that fits a machine, and the files that are made of it. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
@@ -166,6 +167,8 @@ static void half_is_kept(void **state)
 	add_conf("db", "memory = 512M@0x50000000\n");
 	request.memory = 514 * MIB;
 	assert_refused(make(), "a further window can have 512M");
+	/* Low slices do not count. */
+	add_conf("db", "memory = 512M@0x50000000\nlow = 64K@0x80000\n");
 	/* Only if the kernel makes room. */
 	request.memory = 512 * MIB;
 	made();
@@ -229,6 +232,11 @@ static void large_machine(void **state)
 	assert_window(0x280000000, 6 * GIB - 4 * MIB);
 	request.memory = 6 * GIB;
 	assert_refused(make(), "the largest has 6140M");
+	/* And 16 MiB above it. */
+	tree__boot_params(&t, 4 * GIB, 0x3000000, true);
+	request.memory = 512 * MIB;
+	made();
+	assert_window(0x104000000, 512 * MIB);
 }
 
 /* Never across 4 GiB, and half of what is below stays. */
@@ -293,6 +301,24 @@ static void reach(void **state)
 	assert_window(0x10000000, 512 * MIB);
 }
 
+/* However much there is above: 32-bit devices of the leading OS want some below, too. */
+static void half_of_what_is_below(void **state)
+{
+	(void)state;
+	machine("laptop");
+	tree__file(&t, "proc/iomem", "00100000-bfffffff : System RAM\n100000000-47fffffff : System RAM\n");
+	tree__range(&t, 4, 0x100000, 0xbfffffff, "System RAM");
+	add_pci("pci0000:00", "0000:00:1f.6", 0x020000, -1, 32);
+	give("00:1f.6", NULL);
+	request.memory = 1536 * MIB;
+	made();
+	assert_window(GIB, 1536 * MIB);
+	request.memory += 2 * MIB;
+	made();
+	assert_window(4 * GIB, 1538 * MIB);
+	assert_true(warns("no window below 4 GiB fits"));
+}
+
 static void too_many(void **state)
 {
 	char name[8], share[80];
@@ -345,6 +371,21 @@ static void reserved_memory(void **state)
 	assert_window(4 * GIB, 534 * MIB);
 }
 
+/* Memory by firmware's map that the running kernel keeps away from, by memmap= for instance. */
+static void kept_away(void **state)
+{
+	(void)state;
+	machine("laptop");
+	tree__file(&t, "proc/iomem",
+		   "00001000-0007ffff : System RAM\n00080000-0008ffff : Reserved\n"
+		   "00100000-3fffffff : System RAM\n100000000-13fffffff : Reserved\n"
+		   "140000000-47fffffff : System RAM\n");
+	request.cpus = 2;
+	made();
+	assert_window(5 * GIB, GIB);
+	assert_int_equal(plan.conf.share.low.start, 0x70000);
+}
+
 /* A boot line written by hand, and an OS that was loaded by hand. */
 static void taken_by_hand(void **state)
 {
@@ -362,6 +403,11 @@ static void taken_by_hand(void **state)
 	/* Between there and the kernel is no room at a multiple of 1 GiB. */
 	assert_window(0x180000000, GIB);
 	assert_int_equal(plan.conf.share.low.start, 0x60000);
+	assert_cpus("1,2,5,6");
+	/* What is loaded has its CPUs only when it is launched, but will want them. */
+	tree__os(&t, 3, "loaded", "dedicated", "window 0x300000000-0x30fffffff\ncpu 1\n");
+	made();
+	assert_cpus("2,3,6,7");
 }
 
 /* What this boot withholds for nobody any more can be had. */
@@ -403,6 +449,8 @@ static void cores(void **state)
 	request.cpus = 6;
 	made();
 	assert_cpus("1-3,5-7");
+	/* The kernel may be able to take CPU 0 offline, too; it stays all the same. */
+	tree__file(&t, "sys/devices/system/cpu/cpu0/online", "1\n");
 	request.cpus = 7;
 	assert_refused(make(), "there are not 7 CPUs in whole cores that can leave the leading OS");
 	/* One of its two threads is another's. */
@@ -445,6 +493,16 @@ static void two_kinds(void **state)
 	request.cpus = 6;
 	made();
 	assert_cpus("2-7");
+	for (cpu = 0; cpu < 8; cpu++) {
+		snprintf(file, sizeof(file), path, cpu);
+		if (cpu < 4)
+			tree__file(&t, file, "%u\n", cpu);
+		else
+			tree__file(&t, file, "%u-%u\n", cpu & ~1u, cpu | 1);
+	}
+	request.cpus = 2;
+	made();
+	assert_cpus("4,5");
 }
 
 static void no_cores(void **state)
@@ -467,6 +525,18 @@ static void no_cores(void **state)
 	made();
 	assert_true(warns("db2 shares CPU 0 as well, and one OS can at a time"));
 	assert_false(warns("db shares"));
+}
+
+/* What firmware leaves of the last 64K below 640K is not touched, even if that is all. */
+static void highest_low_slice(void **state)
+{
+	(void)state;
+	machine("laptop");
+	tree__range(&t, 2, 0x59000, 0x9ffff, "System RAM");
+	tree__file(&t, "proc/iomem", "00001000-0009ffff : System RAM\n100000000-47fffffff : System RAM\n");
+	request.cpus = 2;
+	made();
+	assert_int_equal(plan.conf.share.low.start, 0x80000);
 }
 
 static void no_low_slice(void **state)
@@ -795,7 +865,7 @@ static void read_again(void **state)
 	assert_int_equal(conf.share.low.start, 0x80000);
 	assert_int_equal(conf.share.nr_pci, 1);
 	assert_int_equal(conf.share.nr_irqs, 2);
-	assert_string_equal(conf.append, "root=LABEL=web ro console=ttyS1 console=ttyS0 swiotlb=noforce dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore mitigations=auto,nosmt");
+	assert_string_equal(conf.append, "root=LABEL=web ro console=ttyS1 console=ttyS0 swiotlb=noforce noresume dis_ucode_ldr modprobe.blacklist=pcspkr,intel_uncore mitigations=auto,nosmt");
 	free_conf(&conf);
 }
 
@@ -853,6 +923,7 @@ static void all_or_none(void **state)
 {
 	static const char *const good[] = { "a/one", "a/two", "a/b/c/three" };
 	static const char *const bad[] = { "a/one", "x/y/new", "a/two", "a/folder" };
+	const struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } };
 	struct stat st;
 	char path[200];
 
@@ -874,12 +945,27 @@ static void all_or_none(void **state)
 	assert_false(is_there("x"));
 	assert_int_equal(entries("a"), 4);
 	assert_int_equal(entries("a/folder"), 0);
+	/* One that fails when another has been replaced already: it is in its own way. */
+	tree__file(&t, "a/three", "old 3\n");
+	writes((const char *const[]){ "a/new", "a/three", "a/x", "a/x/y" }, 4, false);
+	assert_content("a/three", "old 3\n");
+	assert_false(is_there("a/new"));
+	assert_false(is_there("a/x"));
+	assert_int_equal(entries("a"), 5);
+	unlink(strcat(strcpy((char[200]){ 0 }, t.root), "/a/three"));
 	/* A file in the place of a folder. */
 	writes((const char *const[]){ "a/one", "a/two/three" }, 2, false);
 	assert_content("a/one", "old 1\n");
 	writes(good, 3, true);
 	assert_content("a/one", "new\n");
 	assert_int_equal(entries("a"), 4);
+	/* What says so already keeps its time. */
+	assert_return_code(utimensat(AT_FDCWD, path, old, 0), 0);
+	tree__file(&t, "a/two", "old\n");
+	writes(good, 3, true);
+	assert_return_code(stat(path, &st), 0);
+	assert_int_equal(st.st_mtime, 1000);
+	assert_content("a/two", "new\n");
 }
 
 /* As on a full disk: what is too much for it fails in the middle. */
@@ -968,12 +1054,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(small_machine), TEST(half_is_kept), TEST(leading_minimum), TEST(sizes),
-		TEST(large_machine), TEST(across), TEST(reach), TEST(too_many), TEST(kernel_moves),
-		TEST(reserved_memory), TEST(taken_by_hand), TEST(withheld), TEST(cores),
-		TEST(two_kinds), TEST(no_cores), TEST(no_low_slice), TEST(nodes), TEST(other_node),
+		TEST(large_machine), TEST(across), TEST(reach), TEST(half_of_what_is_below),
+		TEST(too_many), TEST(kernel_moves),
+		TEST(reserved_memory), TEST(kept_away), TEST(taken_by_hand), TEST(withheld), TEST(cores),
+		TEST(two_kinds), TEST(no_cores), TEST(highest_low_slice),
+		TEST(no_low_slice), TEST(nodes), TEST(other_node),
 		TEST(hole_in_node), TEST(functions), TEST(company), TEST(drivers), TEST(kernels),
-		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(all_or_none), TEST(no_room),
-		TEST(range_sets), TEST(boot_options),
+		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(all_or_none),
+		TEST(no_room), TEST(range_sets), TEST(boot_options),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
