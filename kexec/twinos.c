@@ -16,7 +16,9 @@
 #include "twinos.h"
 #include "libtwinos/libtwinos.h"
 
-static const struct roots roots = { "/proc", "/sys", "/etc", "/etc/twinos.conf", "/dev" };
+static const struct roots roots = {
+	.proc = "/proc", .sys = "/sys", .etc = "/etc", .conf = "/etc/twinos.conf", .dev = "/dev",
+};
 
 static const struct option all_options[] = {
 	KEXEC_ALL_OPTIONS

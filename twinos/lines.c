@@ -58,7 +58,7 @@ void flush_lines(struct lines *lines)
 		/* A terminal shows it as it is; in a journal it has to be a line. */
 		pass_line(lines, lines->text, lines->size, lines->form == FORM_VISIBLE);
 		lines->size = 0;
-		lines->cut = lines->form == FORM_VISIBLE;
+		lines->cut = lines->form != FORM_RAW;
 	}
 	fflush(stdout);
 }

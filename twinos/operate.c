@@ -176,7 +176,14 @@ static int start_one(const char *name, const struct options *options)
 	return status;
 }
 
-/* Those with autostart = yes; one that cannot be read is worth a status. */
+static bool runs(const char *name)
+{
+	struct os os;
+
+	return !find_os_by(name, &os) && os_running(&os);
+}
+
+/* Those with autostart = yes that do not run; one that cannot be read is worth a status. */
 static int start_all(const struct options *options)
 {
 	struct conf_names names;
@@ -194,7 +201,7 @@ static int start_all(const struct options *options)
 		if (err) {
 			fprintf(stderr, "twinos: %s: %s\n", names.name[i], refusal());
 			status = EXIT_REFUSED;
-		} else if (conf.autostart) {
+		} else if (conf.autostart && !runs(names.name[i])) {
 			start[nr++] = names.name[i];
 		}
 		free_conf(&conf);

@@ -80,11 +80,15 @@ _twinos()
 		list | windows) candidates=(--json) ;;
 		status | slice | weight | share) candidates=(--json --os=) ;;
 		check) candidates=(--json) ;;
-		plan) candidates=(--memory= --cpus= --pci= --irq= --dry-run --json) ;;
-		start) candidates=(--all) ;;
-		stop) candidates=(--all --limit=) ;;
-		wait) candidates=(--state= --timeout=) ;;
-		log) candidates=(--json --raw --os= -f) ;;
+		plan)
+			candidates=(--memory= --cpus= --pci= --irq= --force --update --dry-run --json)
+			;;
+		start) candidates=(--all --timeout=) ;;
+		stop) candidates=(--all --limit= --quiet) ;;
+		restart) candidates=(--limit= --timeout=) ;;
+		kill | unload) candidates=(--quiet) ;;
+		wait) candidates=(--state= --timeout= --json) ;;
+		log) candidates=(--json --raw --os= --follow) ;;
 		esac
 		;;
 	*)
@@ -99,7 +103,7 @@ _twinos()
 			mapfile -t candidates < <(_twinos_list names; compgen -f -- "$current")
 			compopt -o filenames
 			;;
-		status | stop | kill | unload)
+		status | share | stop | kill | unload)
 			mapfile -t candidates < <(_twinos_list names)
 			candidates+=("${numbers[@]}")
 			;;

@@ -452,6 +452,10 @@ static void operations(void **state)
 	refuses("start Web", 1, "twinos: Web: Web cannot be the name of an OS");
 	refuses("run db", 1, "twinos: db: there is no ");
 	refuses("restart db", 1, "twinos: db: there is no ");
+	/* At boot: nothing that is not to, or that runs. */
+	says("start --all", "");
+	tree__file(&t, "etc/twinos/web.conf", "[boot]\nkernel = /boot/k\n[run]\nautostart = yes\n");
+	says("start --all", "");
 	tree__file(&t, "etc/twinos/odd.conf", "[boot]\nkernel = /boot/k\n[run]\nautostart = perhaps\n");
 	refuses("start odd", 1, "odd.conf:4: autostart=perhaps is neither yes nor no");
 	refuses("start --all", 1, "odd.conf:4: autostart=perhaps is neither yes nor no");
