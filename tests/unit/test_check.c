@@ -227,6 +227,9 @@ static void nothing(void **state)
 	finds(true, "");
 	assert_int_equal(checked.nr, 1);
 	assert_string_equal(checked.text[0], "web");
+	/* What is kexec's is not read. */
+	tree__file(&t, "twinos.conf", "rubbish\n");
+	finds(true, "");
 }
 
 static void none(void **state)
@@ -328,6 +331,10 @@ static void modules(void **state)
 	tree__folder(&t, "lib/modules/6.1.0-37");
 	tree__file(&t, "lib/modules/6.1.0-37/modules.dep", "x");
 	finds(true, WEB ":2: warning: there are no modules of this kernel (" VERSION ") in lib/modules, nor in an initrd; it has only drivers that are built in\n");
+	web_with(INITRD, "");
+	make_initrd(VERSION, true, GZIP);
+	finds(true, "");
+	web_with(INITRD, NULL);
 	tree__file(&t, "lib/modules/" VERSION "/modules.dep", "x");
 	finds(true, "");
 }
@@ -615,6 +622,9 @@ static void files(void **state)
 	snprintf(path, sizeof(path), "%s/new/other.conf", t.root);
 	assert_int_equal(look(which, 1), 0);
 	assert_non_null(strstr(shown, "new/other.conf:6: error: memory of this window is claimed by web as well (" WEB ":6)"));
+	/* It is not in the files for the next boot, and need not be. */
+	assert_null(strstr(shown, "grub"));
+	assert_null(strstr(shown, "udev"));
 	conf_with("new/Other.conf", values);
 	snprintf(path, sizeof(path), "%s/new/Other.conf", t.root);
 	assert_int_equal(look(which, 1), 0);
