@@ -99,7 +99,8 @@ static size_t cpio(char *to, const char *name)
 	n += 4;
 	n += sprintf(to + n, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08xTRAILER!!!", 0, 0,
 		     0, 0, 1, 0, 0, 0, 0, 0, 0, 11, 0) + 1;
-	while (n & 3)
+	/* As cpio itself ends an archive. */
+	while (n & 511)
 		to[n++] = 0;
 	return n;
 }
@@ -107,7 +108,7 @@ static size_t cpio(char *to, const char *name)
 /* Microcode, as Debian's have it in front, and a packed archive with a module of this version. */
 static void make_initrd(const char *version, bool early, enum packing packing)
 {
-	char name[200], archive[1000], file[4000];
+	char name[200], archive[2000], file[6000];
 	size_t size, used = early ? cpio(file, "kernel/x86/microcode/GenuineIntel.bin") : 0;
 	uint8_t *packed;
 
@@ -226,6 +227,9 @@ static void nothing(void **state)
 	finds(true, "");
 	assert_int_equal(checked.nr, 1);
 	assert_string_equal(checked.text[0], "web");
+	/* What is kexec's is not read. */
+	tree__file(&t, "twinos.conf", "rubbish\n");
+	finds(true, "");
 }
 
 static void none(void **state)
@@ -327,6 +331,10 @@ static void modules(void **state)
 	tree__folder(&t, "lib/modules/6.1.0-37");
 	tree__file(&t, "lib/modules/6.1.0-37/modules.dep", "x");
 	finds(true, WEB ":2: warning: there are no modules of this kernel (" VERSION ") in lib/modules, nor in an initrd; it has only drivers that are built in\n");
+	web_with(INITRD, "");
+	make_initrd(VERSION, true, GZIP);
+	finds(true, "");
+	web_with(INITRD, NULL);
 	tree__file(&t, "lib/modules/" VERSION "/modules.dep", "x");
 	finds(true, "");
 }
@@ -334,7 +342,7 @@ static void modules(void **state)
 /* An archive may say anything of its sizes. */
 static void damaged_archives(void **state)
 {
-	char file[1000], other[64];
+	char file[2000], other[64];
 	size_t size = cpio(file, "lib/modules/1/x"), n;
 
 	(void)state;
@@ -346,6 +354,16 @@ static void damaged_archives(void **state)
 
 		memcpy(copy, file, n);
 		find_modules((uint8_t *)copy, n, "1", other, sizeof(other));
+		free(copy);
+	}
+	/* A name that does not end where it says. */
+	{
+		char *copy = malloc(116);
+
+		memcpy(copy, file, 110);
+		memcpy(copy + 94, "00000002", 8);
+		memcpy(copy + 110, "xxdddd", 6);
+		assert_int_equal(find_modules((uint8_t *)copy, 116, "1", other, sizeof(other)), 0);
 		free(copy);
 	}
 	for (n = 6; n < 110; n++) {
@@ -604,6 +622,9 @@ static void files(void **state)
 	snprintf(path, sizeof(path), "%s/new/other.conf", t.root);
 	assert_int_equal(look(which, 1), 0);
 	assert_non_null(strstr(shown, "new/other.conf:6: error: memory of this window is claimed by web as well (" WEB ":6)"));
+	/* It is not in the files for the next boot, and need not be. */
+	assert_null(strstr(shown, "grub"));
+	assert_null(strstr(shown, "udev"));
 	conf_with("new/Other.conf", values);
 	snprintf(path, sizeof(path), "%s/new/Other.conf", t.root);
 	assert_int_equal(look(which, 1), 0);

@@ -392,7 +392,7 @@ static void taken_by_hand(void **state)
 	(void)state;
 	machine("laptop");
 	tree__file(&t, "etc/default/grub",
-		   "# twinos=1G@4G is not meant\nGRUB_CMDLINE_LINUX=\"quiet twinos=1G@0x100000000,low=64K@0x80000\"\n");
+		   "# twinos=1G@5G is not meant\nGRUB_CMDLINE_LINUX=\"quiet twinos=1G@0x100000000,low=64K@0x80000\"\n");
 	request.cpus = 4;
 	made();
 	assert_window(5 * GIB, GIB);
@@ -812,8 +812,10 @@ static void boot_files_of_all(void **state)
 	machine("laptop");
 	add_conf("db", "memory = 2G@0x100000000\nlow = 64K@0x80000\ncpus = 1,5\n");
 	add_conf("zoo", "memory = 512M@0x180000000\ncpus = 2\n");
+	add_conf("any", "cpus = 6\n");
 	request.cpus = 2;
 	made();
+	assert_null(strstr(plan.files[0].text, "any."));
 	assert_int_equal(plan.nr_files, 3);
 	/* In the order of their names. */
 	file_has(0, "\n# Memory withheld for db.\n"
