@@ -12,7 +12,7 @@ struct irq_matrix;
 struct kexec_segment;
 
 #ifdef CONFIG_TWINOS
-void twinos_parse_setup_data(unsigned int type, unsigned long long pa_data, unsigned int len);
+void twinos_setup(void);
 void twinos_reserve_vectors(struct irq_matrix *matrix);
 _Bool twinos_idle(void);
 #define KEXEC_TWINOS		0x00008000	/* as in twinos/abi.h */
@@ -20,8 +20,7 @@ int twinos_load(unsigned long entry, unsigned long nr_segments, struct kexec_seg
 		unsigned long flags);
 int twinos_reboot(unsigned int cmd, unsigned long arg);
 #else
-static inline void twinos_parse_setup_data(unsigned int type, unsigned long long pa_data,
-					   unsigned int len) { }
+static inline void twinos_setup(void) { }
 static inline void twinos_reserve_vectors(struct irq_matrix *matrix) { }
 static inline _Bool twinos_idle(void) { return 0; }
 #define KEXEC_TWINOS		0

@@ -335,31 +335,38 @@ static void __init set_platform(void)
 #endif
 }
 
-/**
- * twinos_parse_setup_data() - find out that this is a coexisting OS
- * @type: of the setup_data node
- * @pa_data: physical address of the setup_data node
- * @len: its length with the header
- *
- * From setup_arch(), for each node that it does not know, before anything of the machine
- * has been touched. A node that does not fit this kernel ends it: it has no right to run on.
- */
-void __init twinos_parse_setup_data(unsigned int type, unsigned long long pa_data,
-				    unsigned int len)
+/* Memory is reached through the page faults of early boot, as by whoever copies boot_params. */
+static struct setup_data *find_share(void)
 {
-	const struct twinos_shared *shared = twinos_shared();
+	u64 pa = boot_params.hdr.setup_data;
 	struct setup_data *data;
 
-	if (type != SETUP_TWINOS)
-		return;
-	if (len < sizeof(*data) + sizeof(*share))
-		panic("twinos: setup data of %u bytes is too short", len);
-	data = early_memremap(pa_data, len);
+	for (; pa; pa = data->next) {
+		data = __va(pa);
+		if (data->type == SETUP_TWINOS)
+			return data;
+	}
+	return NULL;
+}
+
+/**
+ * twinos_setup() - find out whether this is a coexisting OS
+ *
+ * From setup_arch(), as soon as the CPU is known: what follows can take long, and from here on the
+ * CPU can be given back meanwhile. A share that does not fit this kernel ends it: it has no right
+ * to run on.
+ */
+void __init twinos_setup(void)
+{
+	const struct twinos_shared *shared = twinos_shared();
+	struct setup_data *data = find_share();
+
 	if (!data)
-		panic("twinos: no setup data at %#llx", pa_data);
+		return;
+	if (data->len < sizeof(*share))
+		panic("twinos: a share of %u bytes is too short", data->len);
 	memcpy(&twinos_own_share, data->data, sizeof(*share));
-	early_memunmap(data, len);
-	if (twinos_share_check(share) || pa_data != share->window_start + TWINOS_SHARE_OFFSET)
+	if (twinos_share_check(share) || __pa(data) != share->window_start + TWINOS_SHARE_OFFSET)
 		panic("twinos: malformed share");
 	if (!twinos_map_own(share->window_start, share->id) ||
 	    shared->magic != TWINOS_SHARED_MAGIC ||
