@@ -6,6 +6,7 @@
  * and ends interrupts with it and leaves all else as it is.
  */
 #include <linux/acpi.h>
+#include <linux/cc_platform.h>
 #include <linux/console.h>
 #include <linux/cpuidle.h>
 #include <linux/irq_work.h>
@@ -335,12 +336,17 @@ static void __init set_platform(void)
 #endif
 }
 
-/* Memory is reached through the page faults of early boot, as by whoever copies boot_params. */
+/*
+ * Memory is reached through the page faults of early boot, as by whoever copies boot_params. Where
+ * it is encrypted that would not show what a boot loader has written, and nobody coexists.
+ */
 static struct setup_data *find_share(void)
 {
 	u64 pa = boot_params.hdr.setup_data;
 	struct setup_data *data;
 
+	if (cc_platform_has(CC_ATTR_MEM_ENCRYPT))
+		return NULL;
 	for (; pa; pa = data->next) {
 		data = __va(pa);
 		if (data->type == SETUP_TWINOS)
