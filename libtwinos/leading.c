@@ -46,7 +46,7 @@ int check_leading(const struct roots *roots)
 
 	if (read_twinos(roots, "role", text, sizeof(text)))
 		return refuse(EOPNOTSUPP,
-			      "the running kernel has no TwinOS support; boot one built with CONFIG_TWINOS=y as the leading OS");
+			      "the running kernel has no TwinOS support, or it is off there (dmesg says why); boot one built with CONFIG_TWINOS=y as the leading OS");
 	if (strcmp(text, "leading"))
 		return refuse(EOPNOTSUPP, "this is a %s OS; only the leading OS can load another",
 			      text);

@@ -62,7 +62,7 @@ bool is_leading(void)
 	bool leading;
 
 	if (!role)
-		die(EXIT_REFUSED, "the running kernel has no TwinOS support");
+		die(EXIT_REFUSED, "the running kernel has no TwinOS support, or it is off there (dmesg says why)");
 	leading = !strcmp(role, "leading\n");
 	free(role);
 	return leading;
