@@ -33,11 +33,6 @@ static const struct {
 	[CONF_AUTOSTART] = { "run", "autostart" },
 };
 
-const char *conf_key_name(enum conf_key key)
-{
-	return keys[key].name;
-}
-
 struct reading {
 	struct ini ini;
 	struct conf *conf;

@@ -189,7 +189,6 @@ struct conf_names {
 	char **name;
 };
 
-const char *conf_key_name(enum conf_key key);
 int read_conf(const struct roots *roots, const char *name_or_path, struct conf *conf,
 	      finding_fn *tell, void *user);
 void free_conf(struct conf *conf);

@@ -174,11 +174,11 @@ group(
 # launch
 
 
-def away(run):
+def away(run, stats="stats: ", beats=""):
     # The longer of what the kernel and what a real-time process say; the latter beats
     # every 200,000 ticks.
-    kernel = field(run.leading, "stats: launch_away_max", "launch_away_max")
-    beat = field(run.leading, "heartbeat: ok", "gap_max")
+    kernel = field(run.leading, f"{stats}launch_away_max", "launch_away_max")
+    beat = field(run.leading, f"{beats}heartbeat: ok", "gap_max")
     return (max(kernel, beat - 200000) / 1e6,
             f"kernel's statistics {kernel}, a process that beats every 200000: {beat}")
 
@@ -236,21 +236,14 @@ group(
 
 # distribution
 
-def away_window(run, size):
-    kernel = field(run.leading, f"{size}: launch_away_max", "launch_away_max")
-    beat = field(run.leading, f"{size}: heartbeat: ok", "gap_max")
-    return (max(kernel, beat - 200000) / 1e6,
-            f"kernel's statistics {kernel}, a process that beats every 200000: {beat}")
-
-
-# As "launch", with a kernel that a distribution has configured (make kernel CONFIG=FILE), its
+# As "launch", with a kernel that a distribution has configured (make kernel-distribution), its
 # addresses random, and windows of a size that its users give.
 group(
     "distribution",
     Row("away_512m", "a distribution's kernel, 512 MiB: longest away at a launch",
-        "<= 10", "<= 3", "million instructions", away_window, ("512M",)),
+        "<= 10", "<= 3", "million instructions", away, ("512M: ", "512M: ")),
     Row("away_2g", "a distribution's kernel, 2 GiB: longest away at a launch",
-        "<= 10", "<= 3", "million instructions", away_window, ("2G",)),
+        "<= 10", "<= 3", "million instructions", away, ("2G: ", "2G: ")),
     kernel="kernel-distribution/bzImage",
     options=("-I", "-R", "-m", "6G", "-w", "twinos=512M@1G,low=64K@0x80000", "-w", "twinos=2G@4G"),
     leading='''

@@ -91,7 +91,6 @@ static void whole(void **state)
 	assert_int_equal(conf.said[CONF_KERNEL].line, 4);
 	assert_int_equal(conf.said[CONF_AUTOSTART].line, 18);
 	assert_string_equal(conf.said[CONF_PCI].file, path);
-	assert_string_equal(conf_key_name(CONF_STOP_LIMIT), "stop-limit");
 	assert_int_equal(look("web"), 0);
 	assert_string_equal(findings, "");
 }

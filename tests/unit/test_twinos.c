@@ -652,18 +652,6 @@ static void follows(void **state)
 	close(door);
 }
 
-static int there(void **state)
-{
-	const char *twinos = getenv("TWINOS");
-
-	(void)state;
-	if (twinos && !access(twinos, X_OK))
-		return 0;
-	print_error("there is no program %s; build it, or name one in TWINOS\n",
-		    twinos ? twinos : "twinos");
-	return -1;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -674,5 +662,5 @@ int main(void)
 		TEST(supervised), TEST(waits), TEST(follows),
 	};
 
-	return cmocka_run_group_tests_name("twinos", tests, there, NULL);
+	return cmocka_run_group_tests_name("twinos", tests, tree__has_twinos, NULL);
 }

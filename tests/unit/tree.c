@@ -288,3 +288,15 @@ void _assert_refused(int err, const char *text, const char *file, int line)
 		_fail(file, line);
 	}
 }
+
+int tree__has_twinos(void **state)
+{
+	const char *twinos = getenv("TWINOS");
+
+	(void)state;
+	if (twinos && !access(twinos, X_OK))
+		return 0;
+	print_error("there is no program %s; build it, or name one in TWINOS\n",
+		    twinos ? twinos : "twinos");
+	return -1;
+}

@@ -48,6 +48,9 @@ void tree__claim(unsigned int major, unsigned int minor, int err);
 unsigned int tree__claims(void);
 int __wrap_try_claim(unsigned int major, unsigned int minor);
 
+/* Set-up of a group whose tests run the twinos command; fails where there is none. */
+int tree__has_twinos(void **state);
+
 /* The last refusal must contain text and be one line without a newline. */
 #define assert_refused(err, text) \
 	_assert_refused(err, text, __FILE__, __LINE__)
