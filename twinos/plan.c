@@ -5,8 +5,10 @@
  * OS's hands.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "common.h"
@@ -165,6 +167,21 @@ static void show(const struct plan *plan, const struct texts *steps, bool writte
 		printf("  %u. %s\n", i + 1, steps->text[i]);
 }
 
+/*
+ * One plan at a time, until this process ends: each has to see what the one before has written.
+ * Who may not lock may not write either, and is told so then.
+ */
+static void wait_for_other_plans(void)
+{
+	char *path = twinos_path(roots.root ?: "", "run/twinos-plan.lock");
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+
+	free(path);
+	if (fd >= 0)
+		while (flock(fd, LOCK_EX) && errno == EINTR)
+			;
+}
+
 int run_plan(const struct options *options)
 {
 	const bool update = GIVEN(options, UPDATE), dry_run = GIVEN(options, DRY_RUN);
@@ -175,6 +192,8 @@ int run_plan(const struct options *options)
 	unsigned int i;
 	int err;
 
+	if (!dry_run)
+		wait_for_other_plans();
 	if (update) {
 		refuse_with_update(options);
 		err = make_update(&roots, &plan);

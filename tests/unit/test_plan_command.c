@@ -124,6 +124,25 @@ static void written(void **state)
 	says("plan --update", 0, "put on the kernel's command line: twinos=1G@0x140000000,low=64K@0x70000 twinos=512M@");
 }
 
+/* Those that are made at the same time find memory and CPUs of their own, too. */
+static void at_once(void **state)
+{
+	char command[1024];
+
+	(void)state;
+	tree__file(&t, "run/utmp", "x");
+	snprintf(command, sizeof(command),
+		 "for name in a b c d e f; do %s plan $name --memory=64M --cpus=0 & done >/dev/null 2>&1; wait",
+		 getenv("TWINOS"));
+	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof(command),
+		 "test \"$(sed -n 's/^memory = //p' %s/twinos/*.conf | sort -u | wc -l)\" = 6", t.etc);
+	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof(command),
+		 "test \"$(grep -c twinos=64M@ %s/default/grub.d/twinos.cfg)\" = 6", t.etc);
+	assert_int_equal(system(command), 0);
+}
+
 /* A command that finds no room for its files leaves those that there are. */
 static void no_room(void **state)
 {
@@ -146,7 +165,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		TEST(usage), TEST(dry_run), TEST(written), TEST(no_room),
+		TEST(usage), TEST(dry_run), TEST(written), TEST(at_once), TEST(no_room),
 	};
 
 	return cmocka_run_group_tests_name("plan_command", tests, tree__has_twinos, NULL);
