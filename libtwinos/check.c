@@ -398,13 +398,10 @@ static void check_payload(struct check *c, const struct checked *k, const struct
 		err = read_vmlinux(k->conf.kernel, image, elf, size, &kernel);
 		free(elf);
 	}
-	if (err) {
+	if (err)
 		about(c, FINDING_ERROR, k, CONF_KERNEL, "%s", refusal());
-		return;
-	}
-	if (p.window.size && place(k->conf.kernel, image, &kernel, sizes, &p))
+	else if (p.window.size && place(k->conf.kernel, image, &kernel, sizes, &p))
 		about(c, FINDING_ERROR, k, CONF_MEMORY, "%s", refusal());
-	free(kernel.image);
 }
 
 static char *read_initrd(struct check *c, const struct checked *k, size_t *size)

@@ -265,10 +265,18 @@ struct bzimage {
 	size_t payload_size;
 };
 
-/* The kernel proper: its PT_LOADs laid out as they will be in memory. */
+/* What is loaded of a kernel, piece by piece; it clears the rest of its memory itself. */
+#define VMLINUX_PARTS_MAX 8
+struct vmlinux_part {
+	const uint8_t *data;		/* in the ELF file */
+	uint64_t offset;		/* in memory, from the lowest address of all; of a page */
+	uint64_t size;			/* bytes of data */
+};
+
+/* The kernel proper. */
 struct vmlinux {
-	uint8_t *image;
-	uint64_t file_size;		/* bytes of image; the rest of memory_size is zero */
+	struct vmlinux_part part[VMLINUX_PARTS_MAX];
+	unsigned int nr_parts;
 	uint64_t memory_size;
 	uint64_t entry;			/* offset of the entry point */
 };
@@ -365,7 +373,7 @@ struct segment {			/* as kexec_load(2) has it */
 	size_t memsz;
 };
 
-#define TWINOS_SEGMENTS_MAX 8
+#define TWINOS_SEGMENTS_MAX (5 + VMLINUX_PARTS_MAX)
 
 struct request {
 	const char *kernel;		/* file names */

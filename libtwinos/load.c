@@ -175,7 +175,7 @@ struct load {
 	uint32_t id;
 	struct paging paging;
 	struct bzimage image;
-	struct vmlinux kernel;		/* its image is only kept for the direct entry */
+	struct vmlinux kernel;		/* what it points to is only kept for the direct entry */
 	const uint8_t *initrd;		/* NULL if there is none */
 	char *command_line;
 	struct sizes sizes;
@@ -289,23 +289,17 @@ static int unpack_kernel(struct load *load, struct loaded *l)
 	size_t size;
 	int err;
 
-	/* It is unpacked and laid out before what was unpacked can go. */
-	err = check_memory_for(load->roots, name, 2 * unpacked_size(&load->image));
+	err = check_memory_for(load->roots, name, unpacked_size(&load->image));
 	if (!err)
 		err = unpack_payload(name, &load->image, &elf, &size);
 	if (err)
 		return err;
 	err = read_vmlinux(name, &load->image, elf, size, &load->kernel);
-	free(elf);
-	if (err)
-		return err;
-	if (l->placement.direct) {
-		own(l, load->kernel.image, 0);
-	} else {
-		free(load->kernel.image);
-		load->kernel.image = NULL;
-	}
-	return 0;
+	if (!err && l->placement.direct)
+		own(l, elf, 0);
+	else
+		free(elf);
+	return err;
 }
 
 static int read_kernel(struct load *load, struct loaded *l)
@@ -398,6 +392,7 @@ static int fill_parts(struct load *load, struct loaded *l, const uint8_t *purgat
 static void add_segments(const struct load *load, struct loaded *l)
 {
 	const struct placement *p = &l->placement;
+	const struct vmlinux_part *part;
 
 	add_segment(l, "share", &l->share, sizeof(l->share),
 		    p->window.start + TWINOS_SHARE_OFFSET, sizeof(l->share));
@@ -408,8 +403,10 @@ static void add_segments(const struct load *load, struct loaded *l)
 	add_segment(l, "command line", load->command_line, load->sizes.command_line,
 		    p->command_line.start, load->sizes.command_line);
 	if (p->direct)
-		add_segment(l, "kernel", load->kernel.image, load->kernel.file_size,
-			    p->load.start, p->load.size);
+		for (part = load->kernel.part; part < load->kernel.part + load->kernel.nr_parts;
+		     part++)
+			add_segment(l, "kernel", part->data, part->size,
+				    p->load.start + part->offset, part->size);
 	else
 		add_segment(l, "bzImage", load->image.file + load->image.setup_size,
 			    load->image.kernel_size, p->load.start, p->load.size);

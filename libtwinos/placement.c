@@ -78,7 +78,7 @@ int check_paging(const char *name, const struct bzimage *image, const struct pla
 /**
  * place() - find room for all parts in p->window
  * @name: of the kernel's file, for the refusal
- * @kernel: laid out, used for the direct entry
+ * @kernel: used for the direct entry
  * @sizes: of the other parts
  * @p: window, low, direct and entry_32bit are set; the rest is filled in
  */

@@ -77,6 +77,8 @@ static int read_segments(const char *name, const struct bzimage *image, const ui
 			return refuse_corrupt(name, "a segment is larger in the file than in memory");
 		if (phdr.p_paddr + phdr.p_memsz < phdr.p_paddr)
 			return refuse_corrupt(name, "a segment wraps around");
+		if (phdr.p_paddr & (PAGE - 1))
+			return refuse_corrupt(name, "a segment begins within a page");
 		for (j = 0; j < nr; j++)
 			if (phdr.p_paddr < load[j].p_paddr + load[j].p_memsz &&
 			    load[j].p_paddr < phdr.p_paddr + phdr.p_memsz)
@@ -104,8 +106,12 @@ static int read_segments(const char *name, const struct bzimage *image, const ui
 
 		if (end > image->header.init_size)
 			return refuse_corrupt(name, "a segment lies outside its run-time range");
-		if (load[i].p_filesz && offset + load[i].p_filesz > kernel->file_size)
-			kernel->file_size = offset + load[i].p_filesz;
+		if (load[i].p_filesz && kernel->nr_parts == VMLINUX_PARTS_MAX)
+			return refuse_corrupt(name, "it has too many segments to load");
+		if (load[i].p_filesz)
+			kernel->part[kernel->nr_parts++] = (struct vmlinux_part){
+				elf + load[i].p_offset, offset, load[i].p_filesz,
+			};
 		if (end > kernel->memory_size)
 			kernel->memory_size = end;
 		if (header->e_entry >= load[i].p_paddr &&
@@ -117,20 +123,14 @@ static int read_segments(const char *name, const struct bzimage *image, const ui
 		return refuse_corrupt(name, "its entry point is not in its code");
 	kernel->entry = header->e_entry - first;
 	kernel->memory_size = (kernel->memory_size + PAGE - 1) & ~(PAGE - 1);
-	kernel->image = calloc(1, kernel->file_size);
-	if (!kernel->image)
-		return refuse(ENOMEM, "%s: not enough memory to lay it out", name);
-	for (i = 0; i < nr; i++)
-		memcpy(kernel->image + (load[i].p_paddr - first), elf + load[i].p_offset,
-		       load[i].p_filesz);
 	return 0;
 }
 
 /**
- * read_vmlinux() - check an unpacked payload and lay it out
+ * read_vmlinux() - check an unpacked payload and find what is to be loaded of it
  * @image: of which it is the payload
  * @elf: the payload
- * @kernel: filled in; its image is to be freed
+ * @kernel: filled in; its parts point into the payload
  */
 int read_vmlinux(const char *name, const struct bzimage *image, const uint8_t *elf, size_t size,
 		 struct vmlinux *kernel)

@@ -196,21 +196,32 @@ uint8_t *image__make(enum packing packing, size_t *size)
 	return file;
 }
 
-int image__read(const uint8_t *file, size_t size, struct bzimage *image,
+int image__read(const uint8_t *file, size_t size, struct bzimage *image, uint8_t **elf,
 		struct vmlinux *kernel)
 {
-	uint8_t *elf;
 	size_t n;
 	int err;
 
-	kernel->image = NULL;
+	*elf = NULL;
 	err = check_bzimage("bzImage", file, size, image);
-	if (err)
-		return err;
-	err = unpack_payload("bzImage", image, &elf, &n);
-	if (err)
-		return err;
-	err = read_vmlinux("bzImage", image, elf, n, kernel);
-	free(elf);
+	if (!err)
+		err = unpack_payload("bzImage", image, elf, &n);
+	if (!err)
+		err = read_vmlinux("bzImage", image, *elf, n, kernel);
+	if (err) {
+		free(*elf);
+		*elf = NULL;
+	}
 	return err;
+}
+
+uint64_t image__end(const struct vmlinux *kernel)
+{
+	uint64_t end = 0;
+	unsigned int i;
+
+	for (i = 0; i < kernel->nr_parts; i++)
+		if (kernel->part[i].offset + kernel->part[i].size > end)
+			end = kernel->part[i].offset + kernel->part[i].size;
+	return end;
 }

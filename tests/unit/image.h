@@ -34,8 +34,10 @@ size_t image__pack(enum packing packing, const void *data, size_t size, uint8_t 
 uint8_t *image__bzimage(const uint8_t *payload, size_t payload_size, size_t *size);
 /* All of it. */
 uint8_t *image__make(enum packing packing, size_t *size);
-/* As kexec reads it: header, payload, ELF. The kernel's image is to be freed. */
-int image__read(const uint8_t *file, size_t size, struct bzimage *image,
+/* As kexec reads it: header, payload, ELF. *elf, of which the kernel's parts are, is to be freed. */
+int image__read(const uint8_t *file, size_t size, struct bzimage *image, uint8_t **elf,
 		struct vmlinux *kernel);
+/* Bytes of a kernel's memory up to the end of its last part. */
+uint64_t image__end(const struct vmlinux *kernel);
 
 #endif

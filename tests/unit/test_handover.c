@@ -100,6 +100,7 @@ struct scene {
 	uint8_t *file;
 	size_t size;
 	struct bzimage image;
+	uint8_t *elf;
 	struct vmlinux kernel;
 	struct sizes sizes;
 	struct placement p;
@@ -109,7 +110,7 @@ static void open_scene(struct scene *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->file = image__make(GZIP, &s->size);
-	assert_int_equal(image__read(s->file, s->size, &s->image, &s->kernel), 0);
+	assert_int_equal(image__read(s->file, s->size, &s->image, &s->elf, &s->kernel), 0);
 	s->sizes = (struct sizes){ .initrd = 3 * MIB + 5, .command_line = 13, .purgatory = 3000 };
 	s->p.window = (struct range){ MIB, 255 * MIB };
 	s->p.direct = true;
@@ -117,7 +118,7 @@ static void open_scene(struct scene *s)
 
 static void close_scene(struct scene *s)
 {
-	free(s->kernel.image);
+	free(s->elf);
 	free(s->file);
 }
 

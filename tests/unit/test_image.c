@@ -20,6 +20,7 @@ static void every_compressor(void **state)
 	static struct elf_image elf;
 	struct bzimage image;
 	struct vmlinux kernel;
+	uint8_t *payload;
 	enum packing p;
 	size_t size;
 
@@ -27,17 +28,20 @@ static void every_compressor(void **state)
 	image__elf(&elf);
 	for (p = 0; p < PACKINGS; p++) {
 		uint8_t *file = image__make(p, &size);
-		int err = image__read(file, size, &image, &kernel);
+		int err = image__read(file, size, &image, &payload, &kernel);
 
 		if (err)
 			fail_msg("%s: %s", packing_names[p], refusal());
 		assert_int_equal(kernel.entry, IMAGE_ENTRY);
-		assert_int_equal(kernel.file_size, 0x200000 + sizeof(elf.data));
 		assert_int_equal(kernel.memory_size, 0x300000);
-		assert_memory_equal(kernel.image, elf.code, sizeof(elf.code));
-		assert_memory_equal(kernel.image + 0x200000, elf.data, sizeof(elf.data));
-		assert_int_equal(kernel.image[sizeof(elf.code)], 0);
-		free(kernel.image);
+		assert_int_equal(kernel.nr_parts, 2);
+		assert_int_equal(kernel.part[0].offset, 0);
+		assert_int_equal(kernel.part[0].size, sizeof(elf.code));
+		assert_memory_equal(kernel.part[0].data, elf.code, sizeof(elf.code));
+		assert_int_equal(kernel.part[1].offset, 0x200000);
+		assert_int_equal(kernel.part[1].size, sizeof(elf.data));
+		assert_memory_equal(kernel.part[1].data, elf.data, sizeof(elf.data));
+		free(payload);
 		free(file);
 	}
 }
@@ -131,16 +135,16 @@ static void padded(void **state)
 	struct bzimage image;
 	struct vmlinux kernel;
 	size_t size;
-	uint8_t *file = image__make(GZIP, &size);
+	uint8_t *file = image__make(GZIP, &size), *payload;
 
 	(void)state;
 	file = realloc(file, size + padding);
 	assert_non_null(file);
 	memset(file + size, 0xa5, padding);
-	if (image__read(file, size + padding, &image, &kernel))
+	if (image__read(file, size + padding, &image, &payload, &kernel))
 		fail_msg("%s", refusal());
 	assert_int_equal(image.setup_size + image.kernel_size, size);
-	free(kernel.image);
+	free(payload);
 	free(file);
 }
 
@@ -196,7 +200,7 @@ static void long_window(void **state)
 {
 	static struct elf_image elf;
 	const size_t room = sizeof(elf) + 4096;
-	uint8_t *packed = malloc(room), *file;
+	uint8_t *packed = malloc(room), *file, *payload;
 	ZSTD_CCtx *z = ZSTD_createCCtx();
 	ZSTD_outBuffer out = { packed, room, 0 };
 	struct bzimage image;
@@ -222,10 +226,10 @@ static void long_window(void **state)
 	ZSTD_freeCCtx(z);
 	memcpy(packed + out.pos, &(uint32_t){ sizeof(elf) }, 4);
 	file = image__bzimage(packed, out.pos + 4, &size);
-	if (image__read(file, size, &image, &kernel))
+	if (image__read(file, size, &image, &payload, &kernel))
 		fail_msg("%s", refusal());
-	assert_memory_equal(kernel.image, elf.code, sizeof(elf.code));
-	free(kernel.image);
+	assert_memory_equal(kernel.part[0].data, elf.code, sizeof(elf.code));
+	free(payload);
 	free(file);
 	free(packed);
 }
@@ -241,7 +245,6 @@ static void expect_elf(const char *text, const struct elf_image *elf, size_t elf
 	assert_int_equal(check_bzimage("bzImage", file, size, &image), 0);
 	assert_refused(read_vmlinux("bzImage", &image, (const uint8_t *)elf, elf_size, &kernel),
 		       text);
-	assert_null(kernel.image);
 	free(file);
 }
 
@@ -252,6 +255,23 @@ static void expect_elf(const char *text, const struct elf_image *elf, size_t elf
 		statement; \
 		expect_elf(text, &elf, elf_size); \
 	} while (0)
+
+/* The code, page by page, and the note: one more than can be loaded. */
+static void many_segments(struct elf_image *elf)
+{
+	Elf64_Phdr phdr[VMLINUX_PARTS_MAX + 2];
+	unsigned int i;
+
+	for (i = 0; i <= VMLINUX_PARTS_MAX; i++) {
+		phdr[i] = elf->phdr[0];
+		phdr[i].p_filesz = phdr[i].p_memsz = 4096;
+		phdr[i].p_paddr += i * 4096;
+	}
+	phdr[i] = elf->phdr[2];
+	memcpy(elf->code + 4096, phdr, sizeof(phdr));
+	elf->header.e_phoff = offsetof(struct elf_image, code) + 4096;
+	elf->header.e_phnum = VMLINUX_PARTS_MAX + 2;
+}
 
 static void kernels(void **state)
 {
@@ -284,10 +304,12 @@ static void kernels(void **state)
 	EXPECT_ELF("outside the file", elf.phdr[2].p_filesz = 1 << 30);
 	EXPECT_ELF("larger in the file", elf.phdr[1].p_memsz = 100);
 	EXPECT_ELF("wraps", elf.phdr[1].p_memsz = ~0ull);
-	EXPECT_ELF("overlap", elf.phdr[1].p_paddr = IMAGE_PADDR + 100);
+	EXPECT_ELF("within a page", elf.phdr[1].p_paddr = IMAGE_PADDR + 100);
+	EXPECT_ELF("overlap", elf.phdr[1].p_paddr = IMAGE_PADDR + 0x1000);
 	EXPECT_ELF("overlap", elf.phdr[1] = elf.phdr[0]);
 	EXPECT_ELF("outside its run-time range", elf.phdr[1].p_paddr = IMAGE_PADDR + 0x380000);
 	EXPECT_ELF("outside its run-time range", elf.phdr[1].p_paddr = 0x100000000);
+	EXPECT_ELF("too many segments", many_segments(&elf));
 	EXPECT_ELF("unaligned", elf.phdr[0].p_paddr += 0x1000);
 	EXPECT_ELF("entry point", elf.header.e_entry = 0);
 	EXPECT_ELF("entry point", elf.header.e_entry = IMAGE_PADDR + 0x200000);
@@ -325,7 +347,7 @@ static void bombs(void **state)
 /* A garbage payload, and one that unpacks to garbage. */
 static void garbage(void **state)
 {
-	uint8_t text[5000], *payload, *file;
+	uint8_t text[5000], *packed, *payload, *file;
 	struct bzimage image;
 	struct vmlinux kernel;
 	size_t n, size;
@@ -333,13 +355,13 @@ static void garbage(void **state)
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	file = image__bzimage(text, sizeof(text), &size);
-	assert_refused(image__read(file, size, &image, &kernel), "no known compression");
+	assert_refused(image__read(file, size, &image, &payload, &kernel), "no known compression");
 	free(file);
-	n = image__pack(GZIP, text, sizeof(text), &payload);
-	file = image__bzimage(payload, n, &size);
-	assert_refused(image__read(file, size, &image, &kernel), "not an ELF");
+	n = image__pack(GZIP, text, sizeof(text), &packed);
+	file = image__bzimage(packed, n, &size);
+	assert_refused(image__read(file, size, &image, &payload, &kernel), "not an ELF");
 	free(file);
-	free(payload);
+	free(packed);
 }
 
 /*
@@ -348,13 +370,13 @@ static void garbage(void **state)
  */
 static bool try_image(const uint8_t *data, size_t size)
 {
-	uint8_t *file = malloc(size ? size : 1);
+	uint8_t *file = malloc(size ? size : 1), *payload;
 	struct bzimage image;
 	struct vmlinux kernel = { 0 };
 	bool accepted;
 
 	memcpy(file, data, size);
-	accepted = !image__read(file, size, &image, &kernel);
+	accepted = !image__read(file, size, &image, &payload, &kernel);
 	if (accepted) {
 		assert_true(image.setup_size < size);
 		assert_in_range(image.payload_size, 32, size);
@@ -363,9 +385,9 @@ static bool try_image(const uint8_t *data, size_t size)
 		assert_true(image.header.relocatable_kernel);
 		assert_true(image.header.xloadflags & XLF_KERNEL_64);
 		assert_in_range(kernel.memory_size, 4096, image.header.init_size);
-		assert_in_range(kernel.file_size, 1, kernel.memory_size);
-		assert_true(kernel.entry < kernel.file_size);
-		free(kernel.image);
+		assert_in_range(image__end(&kernel), 1, kernel.memory_size);
+		assert_true(kernel.entry < image__end(&kernel));
+		free(payload);
 	}
 	free(file);
 	return accepted;
@@ -462,8 +484,8 @@ static void mutated_kernels(void **state)
 			if (read_vmlinux("bzImage", &image, (uint8_t *)&elf, sizeof(elf), &kernel))
 				continue;
 			assert_true(kernel.memory_size <= image.header.init_size);
-			assert_true(kernel.entry < kernel.file_size);
-			free(kernel.image);
+			assert_true(kernel.entry < image__end(&kernel));
+			assert_true(image__end(&kernel) <= kernel.memory_size);
 		}
 	}
 	free(file);
