@@ -444,3 +444,55 @@ int twinos_exec(void)
 {
 	return report(change(&(struct command){ .action = ACTION_EXEC }));
 }
+
+/* Take what is in @r out of ranges in the order of their addresses; returns how many are left. */
+static int cut_out(struct memory_range *range, int nr, const struct range *r)
+{
+	const uint64_t start = r->start, last = range_end(r) - 1;
+	struct memory_range *m;
+
+	for (m = range; r->size && m < range + nr; m++) {
+		if (m->start > last || m->end < start)
+			continue;
+		if (m->start < start && m->end > last) {
+			memmove(m + 1, m, (range + nr - m) * sizeof(*m));
+			nr++;
+			m->end = start - 1;
+			(++m)->start = last + 1;
+		} else if (m->start < start) {
+			m->end = start - 1;
+		} else if (m->end > last) {
+			m->start = last + 1;
+		} else {
+			memmove(m, m + 1, (range + nr - (m + 1)) * sizeof(*m));
+			nr--;
+			m--;
+		}
+	}
+	return nr;
+}
+
+/**
+ * twinos_leave_windows() - nothing of an ordinary image goes into coexisting OSes' memory
+ * @info: its list of memory is replaced by one without the windows
+ *
+ * The kernel that is loaded could not withhold them otherwise. It is still told that they are
+ * memory, from the list as it was.
+ */
+void twinos_leave_windows(struct kexec_info *info)
+{
+	static struct booted_windows windows;
+	static struct memory_range *ranges;
+	unsigned int i;
+
+	if (!twinos_leading(&roots) || read_windows(&roots, &windows))
+		return;
+	ranges = xrealloc(ranges, (info->memory_ranges + 2 * windows.nr) * sizeof(*ranges));
+	memcpy(ranges, info->memory_range, info->memory_ranges * sizeof(*ranges));
+	info->memory_range = ranges;
+	for (i = 0; i < windows.nr; i++) {
+		info->memory_ranges = cut_out(ranges, info->memory_ranges,
+					      &windows.booted[i].window);
+		info->memory_ranges = cut_out(ranges, info->memory_ranges, &windows.booted[i].low);
+	}
+}

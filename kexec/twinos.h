@@ -11,5 +11,7 @@ int twinos_main(int argc, char **argv);
 bool twinos_present(void);
 int twinos_exec(void);
 void twinos_usage(void);
+struct kexec_info;
+void twinos_leave_windows(struct kexec_info *info);
 
 #endif /* KEXEC_TWINOS_H */
