@@ -445,36 +445,9 @@ int twinos_exec(void)
 	return report(change(&(struct command){ .action = ACTION_EXEC }));
 }
 
-/* Take what is in @r out of ranges in the order of their addresses; returns how many are left. */
-static int cut_out(struct memory_range *range, int nr, const struct range *r)
-{
-	const uint64_t start = r->start, last = range_end(r) - 1;
-	struct memory_range *m;
-
-	for (m = range; r->size && m < range + nr; m++) {
-		if (m->start > last || m->end < start)
-			continue;
-		if (m->start < start && m->end > last) {
-			memmove(m + 1, m, (range + nr - m) * sizeof(*m));
-			nr++;
-			m->end = start - 1;
-			(++m)->start = last + 1;
-		} else if (m->start < start) {
-			m->end = start - 1;
-		} else if (m->end > last) {
-			m->start = last + 1;
-		} else {
-			memmove(m, m + 1, (range + nr - (m + 1)) * sizeof(*m));
-			nr--;
-			m--;
-		}
-	}
-	return nr;
-}
-
 /**
  * twinos_leave_windows() - nothing of an ordinary image goes into coexisting OSes' memory
- * @info: its list of memory is replaced by one without the windows
+ * @info: its list of memory is replaced by one of RAM alone, without the windows
  *
  * The kernel that is loaded could not withhold them otherwise. It is still told that they are
  * memory, from the list as it was.
@@ -482,17 +455,33 @@ static int cut_out(struct memory_range *range, int nr, const struct range *r)
 void twinos_leave_windows(struct kexec_info *info)
 {
 	static struct booted_windows windows;
-	static struct memory_range *ranges;
+	static struct memory_range *left;
+	struct ranges ram = { 0 };
 	unsigned int i;
+	int err = 0;
 
 	if (!twinos_leading(&roots) || read_windows(&roots, &windows))
 		return;
-	ranges = xrealloc(ranges, (info->memory_ranges + 2 * windows.nr) * sizeof(*ranges));
-	memcpy(ranges, info->memory_range, info->memory_ranges * sizeof(*ranges));
-	info->memory_range = ranges;
-	for (i = 0; i < windows.nr; i++) {
-		info->memory_ranges = cut_out(ranges, info->memory_ranges,
-					      &windows.booted[i].window);
-		info->memory_ranges = cut_out(ranges, info->memory_ranges, &windows.booted[i].low);
+	for (i = 0; i < (unsigned int)info->memory_ranges && !err; i++)
+		if (info->memory_range[i].type == RANGE_RAM)
+			err = add_range(&ram, info->memory_range[i].start,
+					info->memory_range[i].end + 1);
+	for (i = 0; i < windows.nr && !err; i++) {
+		const struct range *window = &windows.booted[i].window;
+		const struct range *low = &windows.booted[i].low;
+
+		err = subtract_range(&ram, window->start, range_end(window));
+		if (!err)
+			err = subtract_range(&ram, low->start, range_end(low));
 	}
+	if (err)
+		die("%s\n", refusal());
+	left = xrealloc(left, ram.nr * sizeof(*left));
+	for (i = 0; i < ram.nr; i++)
+		left[i] = (struct memory_range){
+			ram.range[i].start, range_end(&ram.range[i]) - 1, RANGE_RAM,
+		};
+	info->memory_range = left;
+	info->memory_ranges = ram.nr;
+	free_ranges(&ram);
 }
