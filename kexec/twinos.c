@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * kexec --twinos as a command: its options among upstream's, what is done for
- * each of them, and what upstream's main() asks us. With --twinos everything is done
+ * each of them, and what upstream's code asks us. With --twinos everything is done
  * here; without it upstream's code runs as ever, except that kexec -e launches
- * the coexisting OS if no ordinary image is loaded.
+ * the coexisting OS if no ordinary image is loaded, and that an ordinary image
+ * leaves coexisting OSes' memory alone.
  */
 #define _GNU_SOURCE
 #include <errno.h>

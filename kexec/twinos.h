@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* kexec --twinos, as upstream's main() calls it. */
+/* kexec --twinos, as upstream's code calls it. */
 #ifndef KEXEC_TWINOS_H
 #define KEXEC_TWINOS_H
 
