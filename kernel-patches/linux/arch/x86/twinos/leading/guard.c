@@ -15,7 +15,7 @@
 #include <linux/i8253.h>
 #include <linux/io.h>
 #include <linux/iopoll.h>
-#include <linux/kthread.h>
+#include <linux/smp.h>
 #include <asm/hpet.h>
 #include <asm/io_apic.h>
 #include <asm/nmi.h>
@@ -140,24 +140,35 @@ static bool start_timer(void)
 
 /* ---- another CPU of this OS ---- */
 
-static struct task_struct *sender;
+static struct hrtimer sender;
+static bool sending;
 static unsigned int ipi_period;		/* microseconds; 0: it pauses */
 
-/* On any CPU of this OS but the shared one, as long as there is another. */
-static int send_nmis(void *unused)
+static void start_sender(void *unused)
 {
-	set_current_state(TASK_IDLE);
-	while (!kthread_should_stop()) {
-		unsigned int us = READ_ONCE(ipi_period);
-		ktime_t wait = ns_to_ktime((us ?: 1000) * NSEC_PER_USEC);
+	hrtimer_start(&sender, ns_to_ktime(FAST_US * NSEC_PER_USEC), HRTIMER_MODE_REL_PINNED_HARD);
+}
 
-		if (us)
-			__apic_send_IPI(TWINOS_SHARED_CPU, NMI_VECTOR);
-		schedule_hrtimeout(&wait, HRTIMER_MODE_REL);
-		set_current_state(TASK_IDLE);
+/*
+ * In a hard interrupt: no task gets that CPU while it waits for an answer of the shared one. On any
+ * CPU of this OS but that, as long as there is another; from one that goes offline, timers move.
+ */
+static enum hrtimer_restart send_nmi(struct hrtimer *timer)
+{
+	static call_single_data_t move = CSD_INIT(start_sender, NULL);
+	unsigned int us = READ_ONCE(ipi_period), other;
+
+	if (!READ_ONCE(sending))
+		return HRTIMER_NORESTART;
+	if (smp_processor_id() == TWINOS_SHARED_CPU) {
+		other = cpumask_any_but(cpu_online_mask, TWINOS_SHARED_CPU);
+		if (other < nr_cpu_ids && !smp_call_function_single_async(other, &move))
+			return HRTIMER_NORESTART;
+	} else if (us) {
+		__apic_send_IPI(TWINOS_SHARED_CPU, NMI_VECTOR);
 	}
-	__set_current_state(TASK_RUNNING);
-	return 0;
+	hrtimer_forward_now(timer, ns_to_ktime((us ?: 1000) * NSEC_PER_USEC));
+	return HRTIMER_RESTART;
 }
 
 static void set_ipi_period(unsigned int us)
@@ -167,25 +178,21 @@ static void set_ipi_period(unsigned int us)
 
 static bool start_ipis(void)
 {
-	static struct cpumask others;
+	unsigned int cpu = cpumask_any_but(cpu_online_mask, TWINOS_SHARED_CPU);
 
-	if (num_online_cpus() == 1)
+	if (cpu >= nr_cpu_ids)
 		return false;
-	sender = kthread_create(send_nmis, NULL, "twinos_guard");
-	if (IS_ERR(sender))
-		return false;
-	cpumask_copy(&others, cpu_possible_mask);
-	cpumask_clear_cpu(TWINOS_SHARED_CPU, &others);
-	kthread_bind_mask(sender, &others);
-	sched_set_fifo(sender);
+	hrtimer_init(&sender, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	sender.function = send_nmi;
 	ipi_period = FAST_US;
-	wake_up_process(sender);
-	return true;
+	sending = true;
+	return !smp_call_function_single(cpu, start_sender, NULL, true);
 }
 
 static void stop_ipis(void)
 {
-	kthread_stop(sender);
+	WRITE_ONCE(sending, false);
+	hrtimer_cancel(&sender);
 }
 
 /* ---- */
