@@ -211,7 +211,7 @@ int check_back(const struct roots *roots, const struct os *os)
  * wait_for_end() - until an OS that was asked to shut down has done it
  * @os: as it was before, so that its CPUs are known
  * @limit: seconds
- * @door: /dev/twinos, which tells when a state has changed
+ * @door: /dev/twinos/control, which tells when a state has changed
  * @progress: where to say that it takes its time
  * @patience: seconds until it says so first; then every ten seconds
  */

@@ -203,13 +203,13 @@ int open_door(const struct roots *roots)
 	char path[300];
 	int door;
 
-	snprintf(path, sizeof(path), "%s/twinos", roots->dev ?: "/dev");
+	snprintf(path, sizeof(path), "%s/twinos/control", roots->dev ?: "/dev");
 	door = open(path, O_RDWR | O_CLOEXEC);
 	if (door >= 0)
 		return door;
 	if (errno == ENOENT)
-		return refuse(ENOENT, "/dev/twinos is not there; mount devtmpfs on /dev, or make the node: mknod /dev/twinos c 10 $(sed -n 's/ twinos$//p' /proc/misc)");
-	return refuse(errno, "/dev/twinos cannot be opened: %s; run %s as root", strerror(errno),
+		return refuse(ENOENT, "/dev/twinos/control is not there; mount devtmpfs on /dev, or make the node: mkdir -p /dev/twinos; mknod /dev/twinos/control c 10 $(sed -n 's/ twinos$//p' /proc/misc)");
+	return refuse(errno, "/dev/twinos/control cannot be opened: %s; run %s as root", strerror(errno),
 		      twinos_program);
 }
 
@@ -230,7 +230,7 @@ int await_news(int door, double seconds)
 	    !(news.revents & POLLIN))
 		return 0;
 	return read(door, &changes, sizeof(changes)) < 0 ?
-		refuse(errno, "/dev/twinos cannot be read: %s", strerror(errno)) : 0;
+		refuse(errno, "/dev/twinos/control cannot be read: %s", strerror(errno)) : 0;
 }
 
 /**

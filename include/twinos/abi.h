@@ -15,7 +15,10 @@
  *                     leading kernel, executed by both)
  *          + 0x03000  launch stack (grows down from + 0x04000)
  *          + 0x04000  stack of the transit code (from + 0x05000)
- *          + 0x10000  console ring, 64 KiB
+ *          + 0x05000  struct twinos_terminal: the console's state
+ *          + 0x06000  struct twinos_virtio: registers of the network device
+ *          + 0x08000  console input ring, 32 KiB
+ *          + 0x10000  console output ring, 64 KiB
  *          + 0x20000  first byte that is RAM of the coexisting OS
  *
  * All fields are little-endian and of fixed size; nothing may follow a field
@@ -25,7 +28,7 @@
 #ifndef TWINOS_ABI_H
 #define TWINOS_ABI_H
 
-#define TWINOS_ABI_VERSION	5
+#define TWINOS_ABI_VERSION	6
 
 /* setup_data type of the node (Documentation/arch/x86/boot.rst, setup_data). */
 #define SETUP_TWINOS		0x54574e53	/* "TWNS"; bit 31 must be clear */
@@ -39,7 +42,7 @@
 /*
  * reboot(2) command: launch what is loaded as the coexisting OS whose number is
  * the fourth argument. Kernels without TwinOS answer EINVAL and do nothing. All
- * else is done by /dev/twinos, see twinos/control.h.
+ * else is done by /dev/twinos/control, see twinos/control.h.
  */
 #define TWINOS_REBOOT_LAUNCH	0x5457004c
 
@@ -53,6 +56,10 @@
 #define TWINOS_TRANSIT_OFFSET	0x02000
 #define TWINOS_STACK_TOP	0x04000
 #define TWINOS_TRANSIT_STACK_TOP 0x05000
+#define TWINOS_TERMINAL_OFFSET	0x05000
+#define TWINOS_NET_OFFSET	0x06000
+#define TWINOS_INPUT_OFFSET	0x08000
+#define TWINOS_INPUT_SIZE	0x08000		/* a power of two */
 #define TWINOS_RING_OFFSET	0x10000
 #define TWINOS_RING_SIZE	0x10000		/* a power of two */
 #define TWINOS_SHARED_SIZE	0x20000
@@ -151,6 +158,8 @@ struct twinos_common {
 	__u32 lock;
 	__u32 doorbell;		/* an OS has news; the leading OS clears it */
 	__u32 crashed;		/* the leading OS has: no CPU may go back to it */
+	__u32 reserved;
+	__u64 rung;		/* OSes with work for the leading one, bit 0: OS 1; it clears them */
 };
 
 /* How a coexisting OS has its CPU. */
@@ -216,11 +225,55 @@ struct twinos_side {
 	__u64 put_off_max;	/* longest that it kept the CPU when the other one was due */
 	__u64 over_task;	/* times that it was switched away from over a task */
 	__u64 launch_away_max;	/* longest time without the CPU while the coexisting OS booted */
-	__u64 reserved[3];
+	__u64 doorbells;	/* sent to the other side */
+	__u64 reserved[2];
 };
 
 #define TWINOS_LEADING		0
 #define TWINOS_COEXISTING	1
+
+/*
+ * The console between the two OSes: two rings of bytes, each with one writer. Positions count
+ * bytes since the launch. What the coexisting OS writes goes to the output ring, whose head is
+ * twinos_shared.ring_head. Its oldest text is overwritten, unless somebody reads: then programs
+ * wait, and only the kernel's own messages never do.
+ */
+struct twinos_terminal {
+	__u64 output_tail;	/* read so far; written by the leading OS */
+	__u32 reading;		/* somebody does; likewise */
+	__u32 room_wanted;	/* in the output ring; set by the coexisting OS, cleared by the other */
+	__u64 input_head;	/* written by the leading OS */
+	__u64 input_tail;	/* written by the coexisting OS */
+	__u32 input_wanted;	/* set by the coexisting OS, cleared by the other one */
+	__u32 input_room_wanted; /* set by the leading OS, cleared by the other one */
+};
+
+#define TWINOS_QUEUES		2	/* as virtio has them: to receive, to transmit */
+#define TWINOS_QUEUE_SIZE	512	/* at most */
+
+/*
+ * The registers of a virtio device (Virtio 1.2, 4.2.2 names them for MMIO), in plain memory. The
+ * network between two OSes is two of them, one in each: what one transmits the other receives. The
+ * leading OS is the device of both; its own registers are in its own memory. Only split rings, with
+ * VIRTIO_F_VERSION_1 and VIRTIO_F_EVENT_IDX.
+ */
+struct twinos_virtio {
+	__u64 device_features;	/* written by the device */
+	__u64 driver_features;	/* written by the driver, as what follows */
+	__u32 status;
+	__u32 resets;		/* how many there were: tells the device when the rings are new */
+	struct {
+		__u64 descriptors;	/* physical addresses of the three parts */
+		__u64 available;
+		__u64 used;
+		__u32 size;		/* 0: there is no such queue */
+		__u32 reserved;
+	} queues[TWINOS_QUEUES];
+	__u64 interrupts;	/* bit: queue, TWINOS_QUEUES: the configuration; the driver clears it */
+	__u32 busy;		/* the device may be using the rings */
+	__u32 reserved;
+	__u8 config[32];	/* struct virtio_net_config; written by the device */
+};
 
 /*
  * The shared page. The leading kernel writes everything up to "state" before

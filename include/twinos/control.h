@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * /dev/twinos: what can be done with a coexisting OS after kexec_load(2) and
+ * /dev/twinos/control: what can be done with a coexisting OS after kexec_load(2) and
  * reboot(2), which load and launch it (twinos/abi.h). A leading OS has this
  * device, for root alone; a coexisting one has not.
  *

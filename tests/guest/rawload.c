@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Does the kernel itself refuse a wrong TwinOS image, and wrong commands? Calls
- * kexec_load(2), reboot(2) and /dev/twinos directly, past kexec's own checks.
+ * kexec_load(2), reboot(2) and /dev/twinos/control directly, past kexec's own checks.
  * First a correct image must load (or every refusal would mean nothing); then each
  * wrong one must be refused with the correct image still there; last it is
  * unloaded. Nothing is launched, but with "race": then the share changes while it is
@@ -130,7 +130,7 @@ static void read_news(void)
 	uint64_t changes;
 
 	if (read(door, &changes, sizeof(changes)) != sizeof(changes) || news())
-		failed("/dev/twinos cannot be read, or has news then");
+		failed("/dev/twinos/control cannot be read, or has news then");
 }
 
 /* Wait for a state by nothing but the news of it. */
@@ -144,7 +144,7 @@ static void await(const char *wanted)
 		if (poll(&pollfd, 1, 60000) != 1)
 			failed("no news, state '%s'", state());
 		if (read(door, &changes, sizeof(changes)) != sizeof(changes))
-			failed("/dev/twinos cannot be read");
+			failed("/dev/twinos/control cannot be read");
 	}
 	ok("%s after %d changes", wanted, count);
 }
@@ -306,7 +306,7 @@ static void without_privilege(void)
 			_exit(2);
 		/* A door that somebody else has opened lets nobody in. */
 		_exit(load(&image) != EPERM || reboot_command(TWINOS_REBOOT_LAUNCH) != EPERM ||
-		      unload() != EPERM || open("/dev/twinos", O_RDONLY) >= 0);
+		      unload() != EPERM || open("/dev/twinos/control", O_RDONLY) >= 0);
 	}
 	waitpid(pid, &status, 0);
 	cases += 4;
@@ -407,9 +407,9 @@ int main(int argc, char **argv)
 
 	if (argc != 3 && argc != 4)
 		usage("WINDOW_START WINDOW_LAST_BYTE [race | BUS:DEVICE.FUNCTION] | await STATE");
-	door = open("/dev/twinos", O_RDWR);
+	door = open("/dev/twinos/control", O_RDWR);
 	if (door < 0)
-		failed("/dev/twinos: %s", strerror(errno));
+		failed("/dev/twinos/control: %s", strerror(errno));
 	if (!strcmp(argv[1], "await"))
 		await(argv[2]);
 	window_start = number(argv[1]);

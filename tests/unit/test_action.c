@@ -13,7 +13,7 @@
 #include "tree.h"
 
 static struct tree t;
-static int door;		/* readable, as /dev/twinos, when something has changed */
+static int door;		/* readable, as /dev/twinos/control, when something has changed */
 static struct os os;
 
 static int setup(void **state)

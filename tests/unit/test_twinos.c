@@ -475,13 +475,13 @@ static void operations(void **state)
 	}
 	refuses("start web", 1, "twinos: web: it is running already, as coexisting OS 2");
 	refuses("run web", 1, "twinos: web: it is running already, as coexisting OS 2");
-	refuses("start mail", 1, "/dev/twinos is not there");
+	refuses("start mail", 1, "/dev/twinos/control is not there");
 	refuses("stop db", 1, "db: coexisting OS 10 is not running but crashed (running: 2)");
 	refuses("stop -q db", 0, "");
 	refuses("kill 3", 1, "3: coexisting OS 3 is not running but loaded");
 	refuses("unload web", 1, "web: coexisting OS 2 is running; stop it first");
 	refuses("move web 5", 1, "web: coexisting OS 2 has 2 CPUs; only one with a single CPU can be moved");
-	refuses("stop web", 1, "/dev/twinos is not there");
+	refuses("stop web", 1, "/dev/twinos/control is not there");
 	tree__file(&t, "sys/kernel/twinos/abi", "3\n");
 	refuses("start mail", 1, "speaks version 3 of the TwinOS interface, this twinos version");
 	tree__file(&t, "sys/kernel/twinos/role", "coexisting\n");
@@ -536,7 +536,7 @@ static void make_door(void)
 	tree__folder(&t, "dev/");
 	snprintf(path, sizeof(path), "%s/dev", t.root);
 	mkdir(path, 0700);
-	snprintf(path, sizeof(path), "%s/dev/twinos", t.root);
+	snprintf(path, sizeof(path), "%s/dev/twinos/control", t.root);
 	assert_return_code(mkfifo(path, 0600), errno);
 	door = open(path, O_RDWR | O_CLOEXEC);
 	assert_return_code(door, errno);
@@ -568,7 +568,7 @@ static void waits(void **state)
 
 	(void)state;
 	named();
-	refuses("wait web --state=running", 1, "/dev/twinos is not there");
+	refuses("wait web --state=running", 1, "/dev/twinos/control is not there");
 	make_door();
 	says("wait web --state=stopped,running", "running\n");
 	says("wait web --state=running --json", "{\"state\":\"running\"}\n");

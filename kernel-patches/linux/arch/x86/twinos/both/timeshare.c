@@ -542,6 +542,9 @@ void twinos_note_for_other(unsigned int vector)
 	twinos_note(twinos_other(), vector);
 	charge(twinos_me(), now);
 	set_turn(now);
+	/* Not at once: there may be more, and this OS may soon be idle. */
+	if (may_interrupt(twinos_me(), twinos_other()) && twinos_timer_turn > now + grace())
+		twinos_timer_set_turn(now + grace());
 }
 
 static int vector_in_service(void)

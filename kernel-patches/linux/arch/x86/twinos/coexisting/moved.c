@@ -10,6 +10,7 @@
 #include <linux/irqdesc.h>
 #include <linux/reboot.h>
 #include <linux/workqueue.h>
+#include <asm/sync_bitops.h>
 
 #include "coexisting.h"
 
@@ -102,12 +103,26 @@ static DECLARE_WORK(shut_down_work, shut_down);
 /* Asked to while it boots: with nothing there yet that could be shut down. */
 static bool stop_early;
 
-/** twinos_ring_leading() - let the leading OS look for news. Any context but NMI. */
-void twinos_ring_leading(void)
+/**
+ * twinos_ring_leading() - let the leading OS look. Any context but NMI.
+ *
+ * On a shared CPU it gets that for it when this OS is idle, or has used it a little longer.
+ */
+void twinos_ring_leading(unsigned int words)
 {
-	WRITE_ONCE(twinos_common->doorbell, 1);
+	if (words & TWINOS_NEWS)
+		WRITE_ONCE(twinos_common->doorbell, 1);
+	/* Has it not looked since the last time? */
+	if (words & TWINOS_WORK && sync_test_and_set_bit(twinos_shared()->id - 1,
+							 (unsigned long *)&twinos_common->rung) &&
+	    !(words & TWINOS_NEWS))
+		return;
 	guard(irqsave)();
-	twinos_lapic_send(X86_PLATFORM_IPI_VECTOR, twinos_shared()->leading_apic_id);
+	twinos_me()->doorbells++;
+	if (twinos_dedicated())
+		twinos_lapic_send(X86_PLATFORM_IPI_VECTOR, twinos_shared()->leading_apic_id);
+	else
+		twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
 }
 
 /* A sign of life. On a shared CPU the guard sees a hang; the CPU is not taken for this so often. */
@@ -128,7 +143,7 @@ void twinos_boot_done(void)
 	smp_mb();
 	if (READ_ONCE(stop_early))
 		schedule_work(&shut_down_work);
-	twinos_ring_leading();		/* which tells those who wait for it */
+	twinos_ring_leading(TWINOS_NEWS);	/* which tells those who wait for it */
 }
 
 /** twinos_answer_request() - doorbell of a coexisting OS. Hard interrupt context, after EOI. */
@@ -147,7 +162,9 @@ void twinos_answer_request(void)
 	} else if (asked == TWINOS_REQUEST_PARK && twinos_dedicated()) {
 		park();
 	}
-	/* Some OS has news, and the leading one must hear it. */
-	if (unlikely(READ_ONCE(twinos_common->doorbell)))
+	twinos_terminal_answer();
+	twinos_net_answer();
+	/* Some OS has rung, and the leading one must hear it. */
+	if (unlikely(READ_ONCE(twinos_common->doorbell) || READ_ONCE(twinos_common->rung)))
 		twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
 }

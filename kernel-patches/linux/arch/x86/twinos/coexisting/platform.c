@@ -9,7 +9,6 @@
 #include <linux/cc_platform.h>
 #include <linux/console.h>
 #include <linux/cpuidle.h>
-#include <linux/irq_work.h>
 #include <linux/kexec.h>
 #include <linux/nmi.h>
 #include <linux/panic_notifier.h>
@@ -27,36 +26,6 @@
 #include "coexisting.h"
 
 static const struct twinos_share *share = &twinos_own_share;
-
-/* Somebody there waits for output. */
-static void ring_here(struct irq_work *work)
-{
-	twinos_ring_leading();
-}
-
-static DEFINE_IRQ_WORK(ring_work, ring_here);
-
-/* Everything that this kernel prints is kept for the leading OS, also when it has crashed. */
-static void ring_write(struct console *con, const char *text, unsigned int count)
-{
-	struct twinos_shared *shared = twinos_shared();
-	char *ring = twinos_va(TWINOS_RING_OFFSET);
-	u64 head = shared->ring_head;
-
-	for (; count; count--, head++)
-		ring[head & (TWINOS_RING_SIZE - 1)] = *text++;
-	/* The reader in the other OS must find the text that head covers. */
-	smp_store_release(&shared->ring_head, head);
-	if (system_state >= SYSTEM_SCHEDULING && xchg(&shared->log_wanted, 0))
-		irq_work_queue(&ring_work);
-}
-
-static struct console ring_console = {
-	.name	= "twinos",
-	.write	= ring_write,
-	.flags	= CON_ENABLED | CON_PRINTBUFFER | CON_ANYTIME,
-	.index	= -1,
-};
 
 /* Ending: whatever would reset, stop or halt the machine ends this OS. */
 
@@ -390,5 +359,5 @@ void __init twinos_setup(void)
 	twinos_guard_early();
 	twinos_set_nmi_gate(twinos_early_nmi);
 	twinos_timeshare_early();
-	register_console(&ring_console);
+	twinos_terminal_early();
 }

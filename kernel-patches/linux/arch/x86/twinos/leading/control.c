@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/twinos, the leading OS's door to commands for coexisting OSes and to news
+ * /dev/twinos/control, the leading OS's door to commands for coexisting OSes and to news
  * of their states. include/twinos/control.h tells how to use it.
  */
 #include <linux/capability.h>
@@ -92,6 +92,7 @@ static const struct file_operations control_fops = {
 struct miscdevice twinos_control_device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "twinos",
+	.nodename = "twinos/control",
 	.mode = 0600,
 	.fops = &control_fops,
 };

@@ -63,6 +63,8 @@ void twinos_end(struct twinos_os *os)
 	if (twinos_in_motion == os->shared)
 		WRITE_ONCE(twinos_in_motion, NULL);
 	note_end(os);
+	twinos_link_close(os);
+	twinos_terminal_close(os);
 	twinos_route_pins(os, BAD_APICID);
 	twinos_pci_quiesce(os->id);
 	if (os->mode == TWINOS_DEDICATED)
@@ -84,6 +86,8 @@ int twinos_unload(struct twinos_os *os)
 	if (os->running)
 		return -EBUSY;
 	twinos_give_resources(os);
+	twinos_terminal_delete(os);
+	twinos_link_delete(os);
 	if (os->id != TWINOS_ID_DEFAULT) {
 		list_del(&os->list);
 		kobject_put(&os->kobj);		/* frees it */
@@ -153,9 +157,18 @@ static void answer_doorbell(struct work_struct *work)
 
 static DECLARE_WORK(doorbell_work, answer_doorbell);
 
-/** twinos_answer_doorbell() - has an OS ended? Hard interrupt context, after EOI. */
+/** twinos_answer_doorbell() - what has an OS rung for? Hard interrupt context, after EOI. */
 void twinos_answer_doorbell(void)
 {
+	unsigned long rung = 0;
+	unsigned int bit;
+
+	if (READ_ONCE(twinos_common->rung))
+		rung = xchg(&twinos_common->rung, 0);
+	for_each_set_bit(bit, &rung, TWINOS_MAX_ID) {
+		twinos_link_rung(bit + 1);
+		twinos_terminal_rung(bit + 1);
+	}
 	if (READ_ONCE(twinos_common->doorbell)) {
 		WRITE_ONCE(twinos_common->doorbell, 0);
 		/* Orders the store before what the work reads of the states. */

@@ -14,6 +14,25 @@ void twinos_ring(u32 apic_id)
 	twinos_lapic_send(X86_PLATFORM_IPI_VECTOR, apic_id);
 }
 
+/**
+ * twinos_ring_os() - let a running coexisting OS look what there is. Any context but NMI.
+ *
+ * One that shares its CPU gets it for that when this OS is idle, or has used it a little longer.
+ */
+void twinos_ring_os(struct twinos_os *os)
+{
+	guard(irqsave)();
+	os->shared->side[TWINOS_LEADING].doorbells++;
+	if (READ_ONCE(os->mode) == TWINOS_DEDICATED) {
+		twinos_ring(cpu_physical_id(os->share.cpus[0]));
+	} else if (smp_processor_id() == TWINOS_SHARED_CPU) {
+		twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
+	} else {
+		twinos_note(&os->shared->side[TWINOS_COEXISTING], X86_PLATFORM_IPI_VECTOR);
+		twinos_ring(cpu_physical_id(TWINOS_SHARED_CPU));
+	}
+}
+
 /** twinos_init_cpu() - by an INIT a CPU waits for a SIPI, in no kernel's memory */
 void twinos_init_cpu(unsigned int cpu)
 {

@@ -142,6 +142,8 @@ int twinos_launch(struct twinos_os *os, u64 now)
 		return -ENOMEM;
 	err = twinos_write_shared_area(os, now);
 	if (!err) {
+		twinos_terminal_open(os);
+		twinos_link_open(os);
 		warn_about_machine_checks();
 		os->give_back = false;
 		os->running = true;
@@ -155,6 +157,8 @@ int twinos_launch(struct twinos_os *os, u64 now)
 	if (err) {
 		twinos_route_pins(os, BAD_APICID);
 		put_pages_list(&os->launch_tables);
+		twinos_link_close(os);
+		twinos_terminal_close(os);
 	}
 	twinos_notify(os);
 	return err;

@@ -100,7 +100,21 @@ void twinos_guard_disarm(void);
 void twinos_ipi_init(void);
 void twinos_note_ipis(bool on);
 void twinos_ring(u32 apic_id);
+void twinos_ring_os(struct twinos_os *os);
 void twinos_init_cpu(unsigned int cpu);
+/* wire.c */
+void twinos_link_create(struct twinos_os *os, const struct twinos_share *share);
+void twinos_link_delete(struct twinos_os *os);
+void twinos_link_open(struct twinos_os *os);
+void twinos_link_close(struct twinos_os *os);
+void twinos_link_rung(u32 id);
+/* terminal.c */
+int twinos_terminal_init(void);
+void twinos_terminal_create(struct twinos_os *os);
+void twinos_terminal_delete(struct twinos_os *os);
+void twinos_terminal_open(struct twinos_os *os);
+void twinos_terminal_close(struct twinos_os *os);
+void twinos_terminal_rung(u32 id);
 /* handover.c */
 void twinos_set_mode(struct twinos_os *os, enum twinos_mode mode);
 int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc);

@@ -226,11 +226,15 @@ static int load(unsigned long entry, struct kexec_segment *segments, unsigned lo
 	os = twinos_find_or_create(node->share.id);
 	if (!os)
 		return -ENOMEM;
+	/* Before its devices leave this OS, so that their names are not taken. */
+	twinos_link_create(os, &node->share);
 	err = twinos_take_resources(os, &node->share);
-	if (err && os->loaded)	/* what an earlier image was given is still its own */
+	if (err && os->loaded) {	/* what an earlier image was given is still its own */
 		twinos_take_resources(os, &os->share);
-	else if (err && !os->launched)
+		twinos_link_create(os, &os->share);
+	} else if (err && !os->launched) {
 		twinos_unload(os);
+	}
 	if (err)
 		return err;
 
@@ -246,6 +250,7 @@ static int load(unsigned long entry, struct kexec_segment *segments, unsigned lo
 	os->mode = os->share.nr_cpus ? TWINOS_DEDICATED : TWINOS_TIME_SHARED;
 	os->entry = entry;
 	os->loaded = true;
+	twinos_terminal_create(os);
 	twinos_notify(os);
 	return os->id;
 }

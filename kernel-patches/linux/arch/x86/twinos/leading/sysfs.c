@@ -50,27 +50,28 @@ static int emit_side(char *buf, int n, const char *name, const struct twinos_sid
 	return sysfs_emit_at(buf, n,
 			     "%s_run_tsc %llu\n%s_switches %llu\n%s_foreign %llu\n"
 			     "%s_donated %llu\n%s_switch_min %llu\n%s_switch_max %llu\n"
-			     "%s_switch_avg %llu\n%s_away_max %llu\n",
+			     "%s_switch_avg %llu\n%s_away_max %llu\n%s_doorbells %llu\n",
 			     name, side->run_tsc, name, side->switches,
 			     name, side->foreign, name, side->donated,
 			     name, side->switch_min == U64_MAX ? 0 : side->switch_min,
 			     name, side->switch_max,
 			     name, side->resumed ? side->switch_sum / side->resumed : 0,
-			     name, side->away_max);
+			     name, side->away_max, name, side->doorbells);
 }
 
 static ssize_t emit_stats(const struct twinos_shared *s, char *buf)
 {
+	const struct twinos_terminal *t = (void *)s - TWINOS_SHARED_OFFSET + TWINOS_TERMINAL_OFFSET;
 	const struct twinos_side *me = &s->side[twinos_role];
 	int n;
 
 	n = sysfs_emit(buf,
 		       "tsc_khz %u\nlaunch_tsc %llu\nenter_tsc %llu\n"
 		       "first_return_tsc %llu\ninit_tsc %llu\nslice_tsc %llu\nmoves %u\n"
-		       "alive_tsc %llu\nlog_bytes %llu\n",
+		       "alive_tsc %llu\nlog_bytes %llu\nconsole_in_bytes %llu\n",
 		       s->tsc_khz, s->launch_tsc, s->enter_tsc,
 		       s->first_return_tsc, s->init_tsc, s->slice_tsc, s->moves,
-		       s->alive_tsc, s->ring_head);
+		       s->alive_tsc, s->ring_head, t->input_tail);
 	if (!twinos_coexisting() && s->mode == TWINOS_TIME_SHARED)
 		n += sysfs_emit_at(buf, n, "launch_away_max %llu\n", me->launch_away_max);
 	n += sysfs_emit_at(buf, n, "put_off_max %llu\nover_task %llu\n", me->put_off_max,

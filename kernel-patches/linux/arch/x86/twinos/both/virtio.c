@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A virtio transport whose registers are plain memory, the same in both roles: the kernel's own
+ * drivers do the rest. The device is the leading OS (leading/wire.c); to reach it is the role's
+ * business.
+ */
+#include <linux/delay.h>
+#include <linux/platform_device.h>
+#include <linux/rcupdate.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "virtio.h"
+
+static struct twinos_virtio_device *to_device(struct virtio_device *vdev)
+{
+	return container_of(vdev, struct twinos_virtio_device, vdev);
+}
+
+static void get(struct virtio_device *vdev, unsigned int offset, void *buf, unsigned int len)
+{
+	const struct twinos_virtio *regs = to_device(vdev)->regs;
+
+	memset(buf, 0, len);
+	if (twinos_inside(offset, len, 0, sizeof(regs->config)))
+		memcpy(buf, regs->config + offset, len);
+}
+
+/* Nothing of it is the driver's to change. */
+static void set(struct virtio_device *vdev, unsigned int offset, const void *buf, unsigned int len)
+{
+}
+
+static u8 get_status(struct virtio_device *vdev)
+{
+	return READ_ONCE(to_device(vdev)->regs->status);
+}
+
+static void set_status(struct virtio_device *vdev, u8 status)
+{
+	struct twinos_virtio_device *device = to_device(vdev);
+
+	/* The device must find the rings that it covers. */
+	smp_store_release(&device->regs->status, status);
+	device->notify(device);
+}
+
+/* When it returns the device has left the rings alone, and will. */
+static void reset(struct virtio_device *vdev)
+{
+	struct twinos_virtio_device *device = to_device(vdev);
+
+	WRITE_ONCE(device->regs->resets, device->regs->resets + 1);
+	WRITE_ONCE(device->regs->status, 0);
+	smp_mb();	/* pairs with begin() in leading/wire.c: either sees the other's store */
+	while (READ_ONCE(device->regs->busy))
+		msleep(1);
+	device->notify(device);
+}
+
+static u64 get_features(struct virtio_device *vdev)
+{
+	return READ_ONCE(to_device(vdev)->regs->device_features);
+}
+
+static int finalize_features(struct virtio_device *vdev)
+{
+	vring_transport_features(vdev);
+	if (!__virtio_test_bit(vdev, VIRTIO_F_VERSION_1) ||
+	    !__virtio_test_bit(vdev, VIRTIO_RING_F_EVENT_IDX)) {
+		dev_err(&vdev->dev, "its driver is too old\n");
+		return -EINVAL;
+	}
+	WRITE_ONCE(to_device(vdev)->regs->driver_features, vdev->features);
+	return 0;
+}
+
+static bool notify(struct virtqueue *queue)
+{
+	struct twinos_virtio_device *device = to_device(queue->vdev);
+
+	device->notify(device);
+	return true;
+}
+
+static void del_vqs(struct virtio_device *vdev)
+{
+	struct twinos_virtio_device *device = to_device(vdev);
+	struct virtqueue *queue, *next;
+	unsigned int i;
+
+	for (i = 0; i < TWINOS_QUEUES; i++)
+		WRITE_ONCE(device->queues[i], NULL);
+	synchronize_rcu();	/* twinos_virtio_interrupt() */
+	list_for_each_entry_safe(queue, next, &vdev->vqs, list) {
+		device->regs->queues[queue->index].size = 0;
+		vring_del_virtqueue(queue);
+	}
+}
+
+static int find_vqs(struct virtio_device *vdev, unsigned int nr, struct virtqueue *queues[],
+		    struct virtqueue_info info[], struct irq_affinity *unused)
+{
+	struct twinos_virtio_device *device = to_device(vdev);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct virtqueue *queue = NULL;
+
+		if (i < TWINOS_QUEUES && info[i].name)
+			queue = vring_create_virtqueue(i, TWINOS_QUEUE_SIZE, PAGE_SIZE, vdev, true,
+						       true, info[i].ctx, notify, info[i].callback,
+						       info[i].name);
+		if (!queue) {
+			del_vqs(vdev);
+			return i < TWINOS_QUEUES ? -ENOMEM : -ENOENT;
+		}
+		queue->num_max = TWINOS_QUEUE_SIZE;
+		device->regs->queues[i].descriptors = virtqueue_get_desc_addr(queue);
+		device->regs->queues[i].available = virtqueue_get_avail_addr(queue);
+		device->regs->queues[i].used = virtqueue_get_used_addr(queue);
+		device->regs->queues[i].size = virtqueue_get_vring_size(queue);
+		queues[i] = queue;
+		smp_store_release(&device->queues[i], queue);
+	}
+	return 0;
+}
+
+static void synchronize_cbs(struct virtio_device *vdev)
+{
+	synchronize_rcu();
+}
+
+static const char *bus_name(struct virtio_device *vdev)
+{
+	return dev_name(vdev->dev.parent);
+}
+
+static const struct virtio_config_ops ops = {
+	.get = get,
+	.set = set,
+	.get_status = get_status,
+	.set_status = set_status,
+	.reset = reset,
+	.find_vqs = find_vqs,
+	.del_vqs = del_vqs,
+	.synchronize_cbs = synchronize_cbs,
+	.get_features = get_features,
+	.finalize_features = finalize_features,
+	.bus_name = bus_name,
+};
+
+/** twinos_virtio_interrupt() - the device may have news. Any context but NMI. */
+void twinos_virtio_interrupt(struct twinos_virtio_device *device)
+{
+	unsigned long pending = 0;
+	unsigned int i;
+
+	guard(rcu)();
+	if (READ_ONCE(device->regs->interrupts))
+		pending = xchg(&device->regs->interrupts, 0);
+	for (i = 0; i < TWINOS_QUEUES; i++) {
+		struct virtqueue *queue = smp_load_acquire(&device->queues[i]);
+
+		if (queue && pending & BIT(i))
+			vring_interrupt(0, queue);
+	}
+	if (pending & BIT(TWINOS_CONFIG_CHANGED))
+		virtio_config_changed(&device->vdev);
+}
+
+static void release(struct device *dev)
+{
+	complete(&to_device(dev_to_virtio(dev))->released);
+}
+
+/**
+ * twinos_virtio_register() - let a driver have it
+ * @device: its registers and notify() are set; the registers say what the device offers
+ * @type: VIRTIO_ID_*
+ * @name: of the platform device above it
+ *
+ * Process context. Returns 0 or an errno.
+ */
+int twinos_virtio_register(struct twinos_virtio_device *device, u32 type, const char *name)
+{
+	struct platform_device *parent;
+	int err;
+
+	parent = platform_device_register_simple(name, PLATFORM_DEVID_NONE, NULL, 0);
+	if (IS_ERR(parent))
+		return PTR_ERR(parent);
+	device->vdev = (struct virtio_device) {
+		.id = { .device = type, .vendor = VIRTIO_DEV_ANY_ID },
+		.config = &ops,
+		.dev = { .parent = &parent->dev, .release = release },
+	};
+	init_completion(&device->released);
+	err = register_virtio_device(&device->vdev);
+	if (err) {
+		put_device(&device->vdev.dev);
+		platform_device_unregister(parent);
+	}
+	return err;
+}
+
+/** twinos_virtio_unregister() - the counterpart: nobody refers to it any more. Process context. */
+void twinos_virtio_unregister(struct twinos_virtio_device *device)
+{
+	struct platform_device *parent = to_platform_device(device->vdev.dev.parent);
+
+	unregister_virtio_device(&device->vdev);
+	wait_for_completion(&device->released);
+	platform_device_unregister(parent);
+}

@@ -1,0 +1,721 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The network between this OS and each coexisting one: a virtio network device in either kernel,
+ * driven by virtio_net, and the wire between the two here. What one end transmits is copied, once,
+ * into buffers that the other end has made available to receive. All that the coexisting OS has
+ * written is checked before it is used; what is wrong breaks its ring, until its driver resets the
+ * device or the OS is launched anew.
+ *
+ * The wire runs where there is something to do: in this kernel's transmit path, and in a softirq
+ * after a doorbell. An end is only told when it has asked to be (VIRTIO_F_EVENT_IDX).
+ */
+#include <linux/crc32c.h>
+#include <linux/dmi.h>
+#include <linux/etherdevice.h>
+#include <linux/if_vlan.h>
+#include <linux/io.h>
+#include <linux/random.h>
+#include <linux/uio.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
+#include <uapi/linux/virtio_ring.h>
+#include <asm/sync_bitops.h>
+
+#include "leading.h"
+#include "../both/virtio.h"
+
+enum { RECEIVE, TRANSMIT };
+
+#define NET_FEATURES \
+	(BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | \
+	 BIT_ULL(VIRTIO_NET_F_MAC) | BIT_ULL(VIRTIO_NET_F_STATUS) | \
+	 BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) | \
+	 BIT_ULL(VIRTIO_NET_F_CSUM) | BIT_ULL(VIRTIO_NET_F_GUEST_CSUM) | \
+	 BIT_ULL(VIRTIO_NET_F_HOST_TSO4) | BIT_ULL(VIRTIO_NET_F_GUEST_TSO4) | \
+	 BIT_ULL(VIRTIO_NET_F_HOST_TSO6) | BIT_ULL(VIRTIO_NET_F_GUEST_TSO6) | \
+	 BIT_ULL(VIRTIO_NET_F_HOST_ECN) | BIT_ULL(VIRTIO_NET_F_GUEST_ECN))
+
+/* What one end may only transmit if the other can receive it. */
+static const struct {
+	u8 transmit, receive;
+} pairs[] = {
+	{ VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM },
+	{ VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_GUEST_TSO4 },
+	{ VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_GUEST_TSO6 },
+	{ VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_GUEST_ECN },
+};
+
+#define HEADER_SIZE	sizeof(struct virtio_net_hdr_v1)
+#define MAX_FRAME	(HEADER_SIZE + VLAN_ETH_HLEN + 65536)
+#define MAX_PIECES	64		/* of a frame that is transmitted */
+#define MAX_BUFFERS	64		/* for a frame that is received, and pieces of them */
+#define BUDGET		64		/* frames in one direction before others have a turn */
+
+/* Memory of an OS as this kernel reaches it. */
+struct memory {
+	u64 start, size;
+	u8 *at;
+};
+
+struct ring {
+	struct vring vring;
+	u16 seen;		/* available buffers so far */
+	u16 used;		/* likewise */
+	u16 told;		/* used when its driver was told last */
+};
+
+/* A driver's end of the wire. */
+struct end {
+	struct twinos_virtio *regs;	/* NULL: the OS does not run */
+	const struct memory *memory;	/* NULL: this kernel's own */
+	struct ring rings[TWINOS_QUEUES];
+	u64 features;
+	u32 resets;			/* of its registers, when the rings were found */
+	bool ready;			/* they can be used */
+	bool broken;
+	bool deaf;			/* has made no buffers available for long */
+	unsigned long starved;		/* since when; jiffies, 0: it is not */
+	u16 starved_at;			/* available then */
+};
+
+#define NR_MEMORY	2		/* the window and the low slice */
+
+struct twinos_link {
+	struct twinos_virtio_device device;	/* of this kernel */
+	struct twinos_virtio registers;
+	struct twinos_os *os;
+	struct memory memory[NR_MEMORY];	/* of the coexisting OS */
+	spinlock_t lock;			/* all that follows; softirqs off */
+	struct end ends[2];			/* by role */
+	bool complained;			/* since the launch */
+	bool told;				/* the coexisting OS has an interrupt that is new */
+	struct kvec from[MAX_PIECES], to[MAX_BUFFERS];
+	struct work_struct work;
+	struct delayed_work starved_work;
+};
+
+/* By the number of the OS; changed with twinos_mutex held, read under RCU. */
+static struct twinos_link *links[TWINOS_MAX_ID + 1];
+
+/* ---- what a driver has put into its rings ---- */
+
+static void *reach(const struct end *end, u64 address, u64 size)
+{
+	unsigned int i;
+
+	if (!end->memory)
+		return phys_to_virt(address);
+	for (i = 0; i < NR_MEMORY; i++)
+		if (twinos_inside(address, size, end->memory[i].start, end->memory[i].size))
+			return end->memory[i].at + (address - end->memory[i].start);
+	return NULL;
+}
+
+static bool find_ring(struct end *end, unsigned int i)
+{
+	u64 descriptors = READ_ONCE(end->regs->queues[i].descriptors);
+	u64 available = READ_ONCE(end->regs->queues[i].available);
+	u64 used = READ_ONCE(end->regs->queues[i].used);
+	u32 size = READ_ONCE(end->regs->queues[i].size);
+	struct ring *ring = &end->rings[i];
+
+	if (!is_power_of_2(size) || size > TWINOS_QUEUE_SIZE ||
+	    descriptors % VRING_DESC_ALIGN_SIZE || available % VRING_AVAIL_ALIGN_SIZE ||
+	    used % VRING_USED_ALIGN_SIZE)
+		return false;
+	*ring = (struct ring) { .vring = {
+		.num = size,
+		.desc = reach(end, descriptors, size * sizeof(struct vring_desc)),
+		.avail = reach(end, available, sizeof(struct vring_avail) + (size + 1) * 2),
+		.used = reach(end, used, sizeof(struct vring_used) +
+					 size * sizeof(struct vring_used_elem) + 2),
+	} };
+	return ring->vring.desc && ring->vring.avail && ring->vring.used;
+}
+
+static u16 nr_available(const struct ring *ring)
+{
+	return smp_load_acquire(&ring->vring.avail->idx) - ring->seen;
+}
+
+/* Its driver shall notify when there are more than have been seen. */
+static void want_more(struct ring *ring)
+{
+	WRITE_ONCE(vring_avail_event(&ring->vring), ring->seen);
+	smp_mb();	/* before the caller looks again; pairs with virtqueue_kick_prepare() */
+}
+
+/*
+ * The pieces of the buffer that comes @ahead after those seen. Returns how many, or 0 if there is
+ * something wrong with it; @head: its number.
+ */
+static unsigned int take_buffer(const struct end *end, const struct ring *ring, u16 ahead,
+				u16 flags, struct kvec *pieces, unsigned int max, u16 *head)
+{
+	u16 size = ring->vring.num, i, n = 0;
+
+	*head = READ_ONCE(ring->vring.avail->ring[(u16)(ring->seen + ahead) % size]);
+	for (i = *head; i < size && n < max; ) {
+		const struct vring_desc *d = &ring->vring.desc[i];
+		u16 f = READ_ONCE(d->flags);
+		u32 length = READ_ONCE(d->len);
+
+		if ((f & ~VRING_DESC_F_NEXT) != flags || !length || length > MAX_FRAME)
+			return 0;
+		pieces[n].iov_base = reach(end, READ_ONCE(d->addr), length);
+		pieces[n].iov_len = length;
+		if (!pieces[n++].iov_base)
+			return 0;
+		if (!(f & VRING_DESC_F_NEXT))
+			return n;
+		i = READ_ONCE(d->next);
+	}
+	return 0;
+}
+
+/* One more buffer is used; publish() tells. */
+static void give_back(struct ring *ring, u16 head, u32 length)
+{
+	struct vring_used_elem *e = &ring->vring.used->ring[ring->used % ring->vring.num];
+
+	WRITE_ONCE(e->id, head);
+	WRITE_ONCE(e->len, length);
+	ring->seen++;
+	ring->used++;
+}
+
+static void publish(struct ring *ring)
+{
+	smp_store_release(&ring->vring.used->idx, ring->used);
+}
+
+static bool wants_to_know(struct ring *ring)
+{
+	u16 told = ring->told;
+
+	if (told == ring->used)
+		return false;
+	ring->told = ring->used;
+	smp_mb();	/* pairs with virtqueue_enable_cb_prepare(): it sees used, or this its event */
+	return vring_need_event(READ_ONCE(vring_used_event(&ring->vring)), ring->used, told);
+}
+
+/* ---- the state of the wire ---- */
+
+static void break_end(struct twinos_link *link, struct end *end, const char *what)
+{
+	end->broken = true;
+	end->ready = false;
+	if (!link->complained)
+		pr_err("the network of coexisting OS %u is broken: %s; its device has to be reset\n",
+		       link->os->id, what);
+	link->complained = true;
+}
+
+/* Has its driver made it ready, or reset it? */
+static void look_at(struct twinos_link *link, struct end *end)
+{
+	u32 resets;
+	bool driven;
+
+	if (!end->regs)
+		return;
+	resets = READ_ONCE(end->regs->resets);
+	driven = smp_load_acquire(&end->regs->status) & VIRTIO_CONFIG_S_DRIVER_OK;
+	if (resets != end->resets || !driven) {
+		end->resets = resets;
+		end->ready = false;
+		end->broken = false;
+		end->deaf = false;
+		end->starved = 0;
+	}
+	if (!driven || end->ready || end->broken)
+		return;
+	end->features = READ_ONCE(end->regs->driver_features);
+	if (end->features & ~NET_FEATURES || !(end->features & BIT_ULL(VIRTIO_NET_F_MRG_RXBUF)) ||
+	    !find_ring(end, RECEIVE) || !find_ring(end, TRANSMIT)) {
+		break_end(link, end, "its features or the addresses of its rings are wrong");
+		return;
+	}
+	end->ready = true;
+	want_more(&end->rings[TRANSMIT]);
+}
+
+static bool fit(const struct end *from, const struct end *to)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pairs); i++)
+		if (from->features & BIT_ULL(pairs[i].transmit) &&
+		    !(to->features & BIT_ULL(pairs[i].receive)))
+			return false;
+	return true;
+}
+
+static bool both_ready(struct twinos_link *link)
+{
+	struct end *a = &link->ends[0], *b = &link->ends[1];
+
+	if (!a->ready || !b->ready)
+		return false;
+	if (fit(a, b) && fit(b, a))
+		return true;
+	if (!link->complained)
+		pr_err("the network drivers of coexisting OS %u and of this one do not fit: features %#llx and %#llx\n",
+		       link->os->id, b->features, a->features);
+	link->complained = true;
+	return false;
+}
+
+static struct virtio_net_config *config_of(const struct end *end)
+{
+	return (void *)end->regs->config;
+}
+
+/* Whoever has not seen the last one yet will see this, too. */
+static void interrupt(struct twinos_link *link, struct end *end, unsigned int which)
+{
+	if (!sync_test_and_set_bit(which, (unsigned long *)&end->regs->interrupts) &&
+	    end == &link->ends[TWINOS_COEXISTING])
+		link->told = true;
+}
+
+/* An end has a carrier as long as somebody receives what it sends. */
+static void set_carrier(struct twinos_link *link, struct end *end, bool up)
+{
+	u16 status = up ? VIRTIO_NET_S_LINK_UP : 0;
+
+	if (!end->regs || config_of(end)->status == status)
+		return;
+	WRITE_ONCE(config_of(end)->status, status);
+	interrupt(link, end, TWINOS_CONFIG_CHANGED);
+}
+
+/* ---- frames ---- */
+
+/* Copy @size bytes; both lists are long enough. */
+static void copy(const struct kvec *to, const struct kvec *from, size_t size)
+{
+	size_t to_done = 0, from_done = 0, piece;
+
+	for (; size; size -= piece) {
+		piece = min3(size, to->iov_len - to_done, from->iov_len - from_done);
+		memcpy(to->iov_base + to_done, from->iov_base + from_done, piece);
+		to_done += piece;
+		from_done += piece;
+		if (to_done == to->iov_len) {
+			to++;
+			to_done = 0;
+		}
+		if (from_done == from->iov_len) {
+			from++;
+			from_done = 0;
+		}
+	}
+}
+
+static size_t sum(const struct kvec *pieces, unsigned int nr)
+{
+	size_t size = 0;
+
+	while (nr--)
+		size += pieces[nr].iov_len;
+	return size;
+}
+
+enum result { PASSED, EMPTY, STARVED, BROKEN };
+
+/* Buffers for a frame of @size bytes. Returns how many, 0 and why. */
+static unsigned int find_buffers(struct twinos_link *link, const struct end *to, size_t size,
+				 u16 *heads, u32 *lengths, enum result *why)
+{
+	const struct ring *ring = &to->rings[RECEIVE];
+	u16 available = nr_available(ring), n;
+	unsigned int pieces = 0, more;
+	size_t room = 0;
+
+	*why = BROKEN;
+	if (available > ring->vring.num)
+		return 0;
+	for (n = 0; n < available; ) {
+		more = take_buffer(to, ring, n, VRING_DESC_F_WRITE, &link->to[pieces],
+				   MAX_BUFFERS - pieces, &heads[n]);
+		/* The header is in one piece. */
+		if (!more || link->to[0].iov_len < HEADER_SIZE)
+			return 0;
+		lengths[n] = sum(&link->to[pieces], more);
+		room += lengths[n];
+		pieces += more;
+		n++;
+		if (room >= size)
+			return n;
+	}
+	*why = STARVED;
+	return 0;
+}
+
+/* Pass one frame on. */
+static enum result pass_frame(struct twinos_link *link, struct end *from, struct end *to)
+{
+	struct ring *transmit = &from->rings[TRANSMIT], *receive = &to->rings[RECEIVE];
+	u16 available = nr_available(transmit), heads[MAX_BUFFERS], head, i;
+	unsigned int pieces, buffers;
+	u32 lengths[MAX_BUFFERS];
+	enum result why;
+	size_t size, rest;
+
+	if (!available)
+		return EMPTY;
+	pieces = available > transmit->vring.num ? 0 :
+		 take_buffer(from, transmit, 0, 0, link->from, MAX_PIECES, &head);
+	size = sum(link->from, pieces);
+	if (size < HEADER_SIZE + ETH_HLEN || size > MAX_FRAME) {
+		break_end(link, from, "a frame to transmit is malformed");
+		return BROKEN;
+	}
+	buffers = find_buffers(link, to, size, heads, lengths, &why);
+	if (!buffers) {
+		if (why == BROKEN)
+			break_end(link, to, "a buffer to receive is malformed");
+		return why;
+	}
+	copy(link->to, link->from, size);
+	((struct virtio_net_hdr_v1 *)link->to[0].iov_base)->num_buffers = buffers;
+	for (i = 0, rest = size; i < buffers; i++) {
+		give_back(receive, heads[i], min_t(size_t, rest, lengths[i]));
+		rest -= min_t(size_t, rest, lengths[i]);
+	}
+	publish(receive);
+	give_back(transmit, head, 0);
+	publish(transmit);
+	return PASSED;
+}
+
+/* Nobody receives: as on a cable that is not plugged in. */
+static void drop_frames(struct twinos_link *link, struct end *from)
+{
+	struct ring *transmit = &from->rings[TRANSMIT];
+	u16 n = nr_available(transmit), head;
+
+	if (n > transmit->vring.num) {
+		break_end(link, from, "the index of its ring is wrong");
+		return;
+	}
+	while (n--) {
+		head = READ_ONCE(transmit->vring.avail->ring[transmit->seen % transmit->vring.num]);
+		give_back(transmit, head, 0);
+	}
+	publish(transmit);
+}
+
+/*
+ * There are too few buffers to receive the next frame: until there are more it waits where it is,
+ * and so stops the queue that it is in. Returns whether there are more already.
+ */
+static bool wait_for_buffers(struct twinos_link *link, struct end *to)
+{
+	struct ring *receive = &to->rings[RECEIVE];
+	u16 available = receive->seen + nr_available(receive);
+
+	WRITE_ONCE(vring_avail_event(&receive->vring), available);
+	smp_mb();	/* as in want_more() */
+	if ((u16)(receive->seen + nr_available(receive)) != available)
+		return true;
+	if (!to->starved)
+		mod_delayed_work(system_wq, &link->starved_work, HZ);
+	to->starved = to->starved ?: jiffies | 1;
+	to->starved_at = available;
+	return false;
+}
+
+/* All frames of one direction, or a part of them. Returns whether there are more. */
+static bool pass_frames(struct twinos_link *link, struct end *from, struct end *to, bool up)
+{
+	struct ring *transmit = &from->rings[TRANSMIT];
+	unsigned int n;
+
+	for (n = 0; n < BUDGET && from->ready; n++) {
+		enum result result = EMPTY;
+
+		if (up && !to->deaf)
+			result = pass_frame(link, from, to);
+		else
+			drop_frames(link, from);
+		if (result == PASSED)
+			to->starved = 0;
+		if (result == BROKEN || (result == STARVED && !wait_for_buffers(link, to)))
+			return false;
+		if (result == EMPTY && from->ready) {
+			want_more(transmit);
+			if (!nr_available(transmit))
+				return false;
+		}
+	}
+	return from->ready;
+}
+
+/* ---- when it runs ---- */
+
+/* Either the drivers have reset the device before this, or they wait until end_run(). */
+static void begin_run(struct twinos_link *link)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (link->ends[i].regs)
+			WRITE_ONCE(link->ends[i].regs->busy, 1);
+	smp_mb();	/* pairs with reset() in both/virtio.c */
+}
+
+static void end_run(struct twinos_link *link)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (link->ends[i].regs)
+			smp_store_release(&link->ends[i].regs->busy, 0);
+}
+
+static void tell(struct twinos_link *link, struct end *end)
+{
+	unsigned int i;
+
+	for (i = 0; i < TWINOS_QUEUES; i++)
+		if (end->ready && wants_to_know(&end->rings[i]))
+			interrupt(link, end, i);
+}
+
+/* Do what there is to do. Returns whether more is left. Softirqs off, the lock held. */
+static bool run_locked(struct twinos_link *link)
+{
+	struct end *ours = &link->ends[TWINOS_LEADING], *other = &link->ends[TWINOS_COEXISTING];
+	bool up, more;
+	unsigned int i;
+
+	begin_run(link);
+	for (i = 0; i < 2; i++) {
+		struct end *end = &link->ends[i];
+		struct ring *receive = &end->rings[RECEIVE];
+
+		look_at(link, end);
+		if (end->deaf && (u16)(receive->seen + nr_available(receive)) != end->starved_at)
+			end->deaf = false;
+	}
+	up = both_ready(link);
+	more = pass_frames(link, ours, other, up) | pass_frames(link, other, ours, up);
+	/* It may have turned out to be broken. */
+	up &= ours->ready && other->ready;
+	set_carrier(link, ours, up && !other->deaf);
+	set_carrier(link, other, up && !ours->deaf);
+	tell(link, ours);
+	tell(link, other);
+	end_run(link);
+	return more;
+}
+
+static void run(struct twinos_link *link)
+{
+	bool more;
+
+	spin_lock_bh(&link->lock);
+	more = run_locked(link);
+	if (link->told) {
+		link->told = false;
+		twinos_ring_os(link->os);
+	}
+	spin_unlock_bh(&link->lock);
+	twinos_virtio_interrupt(&link->device);
+	if (more)
+		queue_work(system_bh_wq, &link->work);
+}
+
+static void run_work(struct work_struct *work)
+{
+	run(container_of(work, struct twinos_link, work));
+}
+
+/* Somebody who does not receive for a second is not there: his interface may be down. */
+static void starved_work(struct work_struct *work)
+{
+	struct twinos_link *link = container_of(to_delayed_work(work), struct twinos_link,
+						starved_work);
+	unsigned int i;
+
+	spin_lock_bh(&link->lock);
+	for (i = 0; i < 2; i++) {
+		struct end *end = &link->ends[i];
+
+		if (!end->starved)
+			continue;
+		if (time_before(jiffies, end->starved + HZ - 1)) {
+			mod_delayed_work(system_wq, &link->starved_work, HZ);
+			continue;
+		}
+		end->starved = 0;
+		end->deaf = true;
+	}
+	spin_unlock_bh(&link->lock);
+	run(link);
+}
+
+/* Of this kernel's own driver. */
+static void notify(struct twinos_virtio_device *device)
+{
+	struct twinos_link *link = container_of(device, struct twinos_link, device);
+
+	if (irqs_disabled())	/* netconsole */
+		queue_work(system_bh_wq, &link->work);
+	else
+		run(link);
+}
+
+/** twinos_link_rung() - the coexisting OS has rung. Hard interrupt context. */
+void twinos_link_rung(u32 id)
+{
+	struct twinos_link *link;
+
+	guard(rcu)();
+	link = READ_ONCE(links[id]);
+	if (link)
+		queue_work(system_bh_wq, &link->work);
+}
+
+/* ---- begin and end ---- */
+
+/* Addresses that are this machine's alone, also where the interfaces are bridged, and stay. */
+static void set_address(struct twinos_virtio *regs, u32 id, int role)
+{
+	struct virtio_net_config *config = (void *)regs->config;
+	const char *uuid = dmi_get_system_info(DMI_PRODUCT_UUID);
+	static u32 machine;
+
+	if (!machine)
+		machine = uuid ? crc32c(~0, uuid, strlen(uuid)) : get_random_u32();
+	config->mac[0] = 0x02;
+	config->mac[1] = machine >> 16;
+	config->mac[2] = machine >> 8;
+	config->mac[3] = machine;
+	config->mac[4] = role;
+	config->mac[5] = id;
+}
+
+static void free_link(struct twinos_link *link)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_MEMORY; i++)
+		if (link->memory[i].at)
+			memunmap(link->memory[i].at);
+	kfree(link);
+}
+
+static bool reach_memory(struct memory *memory, u64 start, u64 size)
+{
+	*memory = (struct memory) { start, size };
+	if (size)
+		memory->at = memremap(start, size, MEMREMAP_WB);
+	return !size || memory->at;
+}
+
+static struct twinos_link *new_link(struct twinos_os *os, const struct twinos_share *s)
+{
+	struct twinos_link *link = kzalloc(sizeof(*link), GFP_KERNEL);
+
+	if (!link)
+		return NULL;
+	link->os = os;
+	link->device.regs = &link->registers;
+	link->device.notify = notify;
+	link->registers.device_features = NET_FEATURES;
+	set_address(&link->registers, os->id, TWINOS_LEADING);
+	link->ends[TWINOS_LEADING].regs = &link->registers;
+	link->ends[TWINOS_COEXISTING].memory = link->memory;
+	spin_lock_init(&link->lock);
+	INIT_WORK(&link->work, run_work);
+	INIT_DELAYED_WORK(&link->starved_work, starved_work);
+	if (!reach_memory(&link->memory[0], s->window_start + TWINOS_SHARED_SIZE,
+			  s->window_size - TWINOS_SHARED_SIZE) ||
+	    !reach_memory(&link->memory[1], s->low_start, s->low_size)) {
+		free_link(link);
+		return NULL;
+	}
+	return link;
+}
+
+/** twinos_link_delete() - an OS is forgotten. Process context, twinos_mutex held. */
+void twinos_link_delete(struct twinos_os *os)
+{
+	struct twinos_link *link = links[os->id];
+
+	if (!link)
+		return;
+	twinos_virtio_unregister(&link->device);
+	WRITE_ONCE(links[os->id], NULL);
+	synchronize_rcu();
+	cancel_delayed_work_sync(&link->starved_work);
+	cancel_work_sync(&link->work);
+	free_link(link);
+}
+
+/**
+ * twinos_link_create() - the interface to an OS that is loaded
+ * @s: its share
+ *
+ * It is there before the OS runs and after, without a carrier. One that fails is only missed.
+ * Process context, twinos_mutex held.
+ */
+void twinos_link_create(struct twinos_os *os, const struct twinos_share *s)
+{
+	struct twinos_link *link = links[os->id];
+	char name[sizeof("twinos") + 10];
+	int err = -ENOMEM;
+
+	if (link && link->memory[0].start == s->window_start + TWINOS_SHARED_SIZE &&
+	    link->memory[0].size == s->window_size - TWINOS_SHARED_SIZE &&
+	    link->memory[1].start == s->low_start &&
+	    link->memory[1].size == s->low_size)
+		return;
+	twinos_link_delete(os);
+	link = new_link(os, s);
+	if (link) {
+		snprintf(name, sizeof(name), "twinos%u", os->id);
+		err = twinos_virtio_register(&link->device, VIRTIO_ID_NET, name);
+		if (err)
+			free_link(link);
+		else
+			WRITE_ONCE(links[os->id], link);
+	}
+	if (err)
+		pr_warn("no network to coexisting OS %u: error %d\n", os->id, err);
+}
+
+/** twinos_link_open() - an OS is about to be launched, its shared area empty. Process context. */
+void twinos_link_open(struct twinos_os *os)
+{
+	struct twinos_link *link = links[os->id];
+	struct twinos_virtio *regs = (void *)os->shared - TWINOS_SHARED_OFFSET + TWINOS_NET_OFFSET;
+
+	if (!link)
+		return;
+	regs->device_features = NET_FEATURES;
+	set_address(regs, os->id, TWINOS_COEXISTING);
+	guard(spinlock_bh)(&link->lock);
+	link->ends[TWINOS_COEXISTING].regs = regs;
+	link->complained = false;
+}
+
+/** twinos_link_close() - it has ended. Process context. */
+void twinos_link_close(struct twinos_os *os)
+{
+	struct twinos_link *link = links[os->id];
+
+	if (!link)
+		return;
+	scoped_guard(spinlock_bh, &link->lock) {
+		struct end *end = &link->ends[TWINOS_COEXISTING];
+
+		*end = (struct end) { .memory = end->memory };
+	}
+	run(link);
+}
