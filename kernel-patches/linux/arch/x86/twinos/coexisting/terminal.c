@@ -16,6 +16,7 @@
 
 static struct hvc_struct *hvc;
 static DEFINE_RAW_SPINLOCK(output_lock);
+static bool waiting;		/* for room for output */
 
 static struct twinos_terminal *terminal(void)
 {
@@ -113,6 +114,7 @@ static ssize_t put_chars(u32 number, const u8 *buf, size_t count)
 	locked = lock_output(&flags);
 	written = min(count, output_room());
 	if (written < count) {
+		WRITE_ONCE(waiting, true);
 		WRITE_ONCE(terminal()->room_wanted, 1);
 		smp_mb();	/* pairs with read_output() in leading/terminal.c */
 		written = min(count, output_room());
@@ -163,9 +165,11 @@ static const struct hv_ops ops = {
 void twinos_terminal_answer(void)
 {
 	struct hvc_struct *hp = READ_ONCE(hvc);
+	struct twinos_terminal *t = terminal();
 
-	if (!hp)
+	if (!hp || (READ_ONCE(t->input_head) == READ_ONCE(t->input_tail) && !READ_ONCE(waiting)))
 		return;
+	WRITE_ONCE(waiting, false);
 	if (hvc_poll(hp))
 		hvc_kick();
 }

@@ -16,6 +16,7 @@ struct terminal {
 	struct twinos_os *os;		/* NULL: there is none of that number */
 	struct twinos_terminal *area;	/* NULL: it has not been launched */
 	bool live;			/* it runs */
+	bool waiting;			/* somebody has more to write than there is room for */
 	spinlock_t write_lock;
 	struct delayed_work work;
 };
@@ -89,25 +90,45 @@ static void terminal_work(struct work_struct *work)
 	xchg(&((struct twinos_shared *)shared_page(t->area))->log_wanted, 1);
 	if (!read_output(t))
 		schedule_delayed_work(&t->work, 1);
-	tty_port_tty_wakeup(&t->port);
+	if (xchg(&t->waiting, false))
+		tty_port_tty_wakeup(&t->port);
 }
 
-/** twinos_terminal_rung() - an OS has printed, or read. Hard interrupt context. */
+/** twinos_terminal_rung() - an OS may have printed, or read. Hard interrupt context. */
 void twinos_terminal_rung(u32 id)
 {
-	mod_delayed_work(system_wq, &terminals[id].work, 0);
+	struct terminal *t = &terminals[id];
+	struct twinos_terminal *area = READ_ONCE(t->area);
+
+	if (area && READ_ONCE(area->reading) &&
+	    (READ_ONCE(t->waiting) ||
+	     READ_ONCE(shared_page(area)->ring_head) != READ_ONCE(area->output_tail)))
+		mod_delayed_work(system_wq, &t->work, 0);
 }
 
 /* ---- to the coexisting OS ---- */
 
-static unsigned int room(const struct terminal *t)
+static unsigned int free_input(const struct terminal *t)
 {
-	u64 used;
+	u64 used = t->area->input_head - smp_load_acquire(&t->area->input_tail);
+
+	return used > TWINOS_INPUT_SIZE ? 0 : TWINOS_INPUT_SIZE - used;
+}
+
+/* If there is no room we are told when there is. With the lock held. */
+static unsigned int room(struct terminal *t, size_t wanted)
+{
+	unsigned int room;
 
 	if (!t->area || !t->live)
 		return 0;
-	used = t->area->input_head - smp_load_acquire(&t->area->input_tail);
-	return used > TWINOS_INPUT_SIZE ? 0 : TWINOS_INPUT_SIZE - used;
+	room = free_input(t);
+	if (room >= wanted)
+		return room;
+	WRITE_ONCE(t->waiting, true);
+	WRITE_ONCE(t->area->input_room_wanted, 1);
+	smp_mb();	/* pairs with get_chars() of the coexisting OS */
+	return free_input(t);
 }
 
 static ssize_t terminal_write(struct tty_struct *tty, const u8 *buf, size_t count)
@@ -120,11 +141,7 @@ static ssize_t terminal_write(struct tty_struct *tty, const u8 *buf, size_t coun
 	if (!t->area || !t->live)
 		return -EIO;
 	ring = (u8 *)t->area - TWINOS_TERMINAL_OFFSET + TWINOS_INPUT_OFFSET;
-	if (count > room(t)) {
-		WRITE_ONCE(t->area->input_room_wanted, 1);
-		smp_mb();	/* pairs with get_chars() of the coexisting OS */
-		count = min_t(size_t, count, room(t));
-	}
+	count = min_t(size_t, count, room(t, count));
 	for (i = 0; i < count; i++)
 		ring[(t->area->input_head + i) % TWINOS_INPUT_SIZE] = buf[i];
 	smp_store_release(&t->area->input_head, t->area->input_head + count);
@@ -139,15 +156,7 @@ static unsigned int write_room(struct tty_struct *tty)
 	struct terminal *t = to_terminal(tty);
 
 	guard(spinlock_irqsave)(&t->write_lock);
-	return room(t);
-}
-
-static unsigned int chars_in_buffer(struct tty_struct *tty)
-{
-	struct terminal *t = to_terminal(tty);
-
-	guard(spinlock_irqsave)(&t->write_lock);
-	return t->area && t->live ? TWINOS_INPUT_SIZE - room(t) : 0;
+	return room(t, 1);
 }
 
 /* ---- the terminal ---- */
@@ -212,7 +221,6 @@ static const struct tty_operations terminal_ops = {
 	.hangup = hangup,
 	.write = terminal_write,
 	.write_room = write_room,
-	.chars_in_buffer = chars_in_buffer,
 	.unthrottle = unthrottle,
 };
 
