@@ -15,7 +15,6 @@
  *                     leading kernel, executed by both)
  *          + 0x03000  launch stack (grows down from + 0x04000)
  *          + 0x04000  stack of the transit code (from + 0x05000)
- *          + 0x05000  struct twinos_terminal: the console's state
  *          + 0x06000  struct twinos_virtio: registers of the network device
  *          + 0x08000  console input ring, 32 KiB
  *          + 0x10000  console output ring, 64 KiB
@@ -56,7 +55,6 @@
 #define TWINOS_TRANSIT_OFFSET	0x02000
 #define TWINOS_STACK_TOP	0x04000
 #define TWINOS_TRANSIT_STACK_TOP 0x05000
-#define TWINOS_TERMINAL_OFFSET	0x05000
 #define TWINOS_NET_OFFSET	0x06000
 #define TWINOS_INPUT_OFFSET	0x08000
 #define TWINOS_INPUT_SIZE	0x08000		/* a power of two */
@@ -233,19 +231,14 @@ struct twinos_side {
 #define TWINOS_COEXISTING	1
 
 /*
- * The console between the two OSes: two rings of bytes, each with one writer. Positions count
- * bytes since the launch. What the coexisting OS writes goes to the output ring, whose head is
- * twinos_shared.ring_head. Its oldest text is overwritten, unless somebody reads: then programs
- * wait, and only the kernel's own messages never do.
+ * A ring of bytes with one writer and one reader, for the console. Positions count bytes since the
+ * launch. Whoever wants to hear of more says so, and is told once.
  */
-struct twinos_terminal {
-	__u64 output_tail;	/* read so far; written by the leading OS */
-	__u32 reading;		/* somebody does; likewise */
-	__u32 room_wanted;	/* in the output ring; set by the coexisting OS, cleared by the other */
-	__u64 input_head;	/* written by the leading OS */
-	__u64 input_tail;	/* written by the coexisting OS */
-	__u32 input_wanted;	/* set by the coexisting OS, cleared by the other one */
-	__u32 input_room_wanted; /* set by the leading OS, cleared by the other one */
+struct twinos_pipe {
+	__u64 head;		/* written so far; by the writer */
+	__u64 tail;		/* read so far; by the reader */
+	__u32 data_wanted;	/* set by who reads, cleared by the writer */
+	__u32 room_wanted;	/* set by the writer, cleared by the reader */
 };
 
 #define TWINOS_QUEUES		2	/* as virtio has them: to receive, to transmit */
@@ -307,7 +300,7 @@ struct twinos_shared {
 	__u32 request;		/* enum twinos_request; set by the leading OS */
 	__u32 parked;		/* its CPU state is saved; set by the coexisting OS */
 	__u32 state;		/* enum twinos_state */
-	__u32 log_wanted;	/* whoever prints rings; set by the leading OS, cleared by the other */
+	__u32 reading;		/* somebody in the leading OS reads the terminal */
 	__u64 launch_tsc;	/* reboot(2) entered */
 	__u64 enter_tsc;	/* purgatory entered */
 	__u64 first_return_tsc;	/* leading OS had control again */
@@ -315,7 +308,11 @@ struct twinos_shared {
 	__u64 slice_tsc;	/* length of a slice */
 	__u64 guard_tsc;	/* longest time without an answer */
 	__u32 weight[2];	/* of leading and coexisting OS */
-	__u64 ring_head;	/* bytes ever written to the console ring */
+	/*
+	 * Of the console. The oldest output is overwritten, unless somebody reads: then programs
+	 * wait, and only the kernel's own messages never do.
+	 */
+	struct twinos_pipe output, input;
 	__u64 alive_tsc;	/* when timers of the coexisting OS ran last, once it is running */
 	char reason[160];	/* why it ended; NUL-terminated */
 

@@ -22,7 +22,6 @@ asmlinkage void twinos_filter_nmi(void);
 
 /* terminal.c, net.c */
 void twinos_terminal_early(void);
-void twinos_terminal_answer(void);
 void twinos_net_answer(void);
 
 /* moved.c */

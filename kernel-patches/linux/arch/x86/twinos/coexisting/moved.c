@@ -13,6 +13,7 @@
 #include <asm/sync_bitops.h>
 
 #include "coexisting.h"
+#include "../both/terminal.h"
 
 /* Where the interrupts of our devices go; physical APIC ID. */
 static u32 target = BAD_APICID;
@@ -162,7 +163,7 @@ void twinos_answer_request(void)
 	} else if (asked == TWINOS_REQUEST_PARK && twinos_dedicated()) {
 		park();
 	}
-	twinos_terminal_answer();
+	twinos_terminal_answer(0);
 	twinos_net_answer();
 	/* Some OS has rung, and the leading one must hear it. */
 	if (unlikely(READ_ONCE(twinos_common->doorbell) || READ_ONCE(twinos_common->rung)))

@@ -8,6 +8,7 @@
 #include <linux/suspend.h>
 
 #include "leading.h"
+#include "../both/terminal.h"
 
 /* Of the OS moved last: its interrupts come to the shared CPU until they are pointed to its own. */
 struct twinos_shared *twinos_in_motion;
@@ -16,7 +17,7 @@ struct twinos_shared *twinos_in_motion;
 
 static void log_last_lines(const struct twinos_shared *shared)
 {
-	u64 size = min_t(u64, shared->ring_head, TWINOS_RING_SIZE);
+	u64 size = min_t(u64, shared->output.head, TWINOS_RING_SIZE);
 	char *text = kzalloc(LAST_BYTES + 1, GFP_KERNEL), *rest = text, *line;
 
 	if (!text)
@@ -130,9 +131,9 @@ void twinos_kill(struct twinos_os *os, const char *reason)
 static bool has_news(const struct twinos_os *os)
 {
 	if (waitqueue_active(&twinos_watchers))
-		xchg(&os->shared->log_wanted, 1);	/* before what it has printed is looked at */
+		xchg(&os->shared->output.data_wanted, 1);	/* before what it has printed is looked at */
 	return twinos_get_state(os) != os->told ||
-	       READ_ONCE(os->shared->ring_head) != os->told_bytes;
+	       READ_ONCE(os->shared->output.head) != os->told_bytes;
 }
 
 /* Somebody has rung: deal with every OS that has ended, is to, has begun to run or has printed. */
@@ -167,7 +168,7 @@ void twinos_answer_doorbell(void)
 		rung = xchg(&twinos_common->rung, 0);
 	for_each_set_bit(bit, &rung, TWINOS_MAX_ID) {
 		twinos_link_rung(bit + 1);
-		twinos_terminal_rung(bit + 1);
+		twinos_terminal_answer(bit + 1);
 	}
 	if (READ_ONCE(twinos_common->doorbell)) {
 		WRITE_ONCE(twinos_common->doorbell, 0);

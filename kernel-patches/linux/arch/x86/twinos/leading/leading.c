@@ -33,9 +33,6 @@ static int __init leading_init(void)
 	twinos_ipi_init();
 	twinos_end_init();
 	twinos_cpus_init();
-	err = twinos_terminal_init();
-	if (err)
-		return err;
 	return pci_register_driver(&twinos_pci_driver) ?: misc_register(&twinos_control_device);
 }
 late_initcall(leading_init);

@@ -109,12 +109,10 @@ void twinos_link_open(struct twinos_os *os);
 void twinos_link_close(struct twinos_os *os);
 void twinos_link_rung(u32 id);
 /* terminal.c */
-int twinos_terminal_init(void);
 void twinos_terminal_create(struct twinos_os *os);
 void twinos_terminal_delete(struct twinos_os *os);
 void twinos_terminal_open(struct twinos_os *os);
 void twinos_terminal_close(struct twinos_os *os);
-void twinos_terminal_rung(u32 id);
 /* handover.c */
 void twinos_set_mode(struct twinos_os *os, enum twinos_mode mode);
 int twinos_write_shared_area(struct twinos_os *os, u64 launch_tsc);

@@ -9,6 +9,7 @@
 #include <linux/sysfs.h>
 
 #include "leading.h"
+#include "../both/terminal.h"
 
 LIST_HEAD(twinos_oses);
 DEFINE_MUTEX(twinos_mutex);	/* the list, and all of each OS in it */
@@ -61,7 +62,6 @@ static int emit_side(char *buf, int n, const char *name, const struct twinos_sid
 
 static ssize_t emit_stats(const struct twinos_shared *s, char *buf)
 {
-	const struct twinos_terminal *t = (void *)s - TWINOS_SHARED_OFFSET + TWINOS_TERMINAL_OFFSET;
 	const struct twinos_side *me = &s->side[twinos_role];
 	int n;
 
@@ -71,7 +71,7 @@ static ssize_t emit_stats(const struct twinos_shared *s, char *buf)
 		       "alive_tsc %llu\nlog_bytes %llu\nconsole_in_bytes %llu\n",
 		       s->tsc_khz, s->launch_tsc, s->enter_tsc,
 		       s->first_return_tsc, s->init_tsc, s->slice_tsc, s->moves,
-		       s->alive_tsc, s->ring_head, t->input_tail);
+		       s->alive_tsc, s->output.head, s->input.tail);
 	if (!twinos_coexisting() && s->mode == TWINOS_TIME_SHARED)
 		n += sysfs_emit_at(buf, n, "launch_away_max %llu\n", me->launch_away_max);
 	n += sysfs_emit_at(buf, n, "put_off_max %llu\nover_task %llu\n", me->put_off_max,
@@ -121,7 +121,7 @@ size_t twinos_ring_read(const struct twinos_shared *shared, char *buf, loff_t po
 {
 	const char *ring = (const char *)shared - TWINOS_SHARED_OFFSET + TWINOS_RING_OFFSET;
 	/* Pairs with the release in ring_write(). */
-	u64 head = smp_load_acquire(&shared->ring_head);
+	u64 head = smp_load_acquire(&shared->output.head);
 	u64 size = min_t(u64, head, TWINOS_RING_SIZE);
 	size_t i;
 
@@ -175,6 +175,13 @@ static ssize_t mode_show(const struct twinos_os *os, char *buf)
 	static const char * const names[] = TWINOS_MODE_NAMES;
 
 	return sysfs_emit(buf, "%s\n", names[os->mode]);
+}
+
+static ssize_t terminal_show(const struct twinos_os *os, char *buf)
+{
+	int index = twinos_terminal_index(os->id);
+
+	return index < 0 ? 0 : sysfs_emit(buf, "hvc%d\n", index);
 }
 
 static ssize_t share_show(const struct twinos_os *os, char *buf)
@@ -270,6 +277,7 @@ static struct attribute *os_attrs[] = {
 	OS_FILE("reason", 0400, reason_show),
 	OS_FILE("share", 0400, share_show),
 	OS_FILE("stats", 0400, os_stats_show),
+	OS_FILE("terminal", 0444, terminal_show),
 	OS_NUMBER("slice_us", slice_us, 100, 1000000),
 	OS_NUMBER("weight", weight, 1, 99),
 	NULL
@@ -299,7 +307,7 @@ void twinos_notify(struct twinos_os *os)
 {
 	os->told = twinos_get_state(os);
 	if (os->running)
-		os->told_bytes = READ_ONCE(os->shared->ring_head);
+		os->told_bytes = READ_ONCE(os->shared->output.head);
 	atomic_long_inc(&twinos_changes);
 	wake_up_interruptible_poll(&twinos_watchers, EPOLLIN | EPOLLPRI);
 	sysfs_notify(&os->kobj, NULL, "state");

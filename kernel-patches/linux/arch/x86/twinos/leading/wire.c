@@ -14,7 +14,6 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/io.h>
-#include <linux/random.h>
 #include <linux/uio.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
@@ -27,6 +26,7 @@
 
 enum { RECEIVE, TRANSMIT };
 
+/* Both drivers have to accept all of it, so that each can receive what the other transmits. */
 #define NET_FEATURES \
 	(BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | \
 	 BIT_ULL(VIRTIO_NET_F_MAC) | BIT_ULL(VIRTIO_NET_F_STATUS) | \
@@ -36,16 +36,6 @@ enum { RECEIVE, TRANSMIT };
 	 BIT_ULL(VIRTIO_NET_F_HOST_TSO6) | BIT_ULL(VIRTIO_NET_F_GUEST_TSO6) | \
 	 BIT_ULL(VIRTIO_NET_F_HOST_ECN) | BIT_ULL(VIRTIO_NET_F_GUEST_ECN))
 
-/* What one end may only transmit if the other can receive it. */
-static const struct {
-	u8 transmit, receive;
-} pairs[] = {
-	{ VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM },
-	{ VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_GUEST_TSO4 },
-	{ VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_GUEST_TSO6 },
-	{ VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_GUEST_ECN },
-};
-
 #define HEADER_SIZE	sizeof(struct virtio_net_hdr_v1)
 #define MAX_FRAME	(HEADER_SIZE + VLAN_ETH_HLEN + 65536)
 #define MAX_PIECES	64		/* of a frame that is transmitted */
@@ -53,12 +43,6 @@ static const struct {
 #define TELL_FRAMES	16		/* transmitted, */
 #define TELL_BYTES	(96 << 10)	/* or so much: fewer than TCP lets wait for that */
 #define BUDGET		64		/* frames in one direction before others have a turn */
-
-/* Memory of an OS as this kernel reaches it. */
-struct memory {
-	u64 start, size;
-	u8 *at;
-};
 
 struct ring {
 	struct vring vring;
@@ -70,10 +54,10 @@ struct ring {
 
 /* A driver's end of the wire. */
 struct end {
-	struct twinos_virtio *regs;	/* NULL: the OS does not run */
-	const struct memory *memory;	/* NULL: this kernel's own */
+	struct twinos_virtio *regs;	/* those of nobody: the OS does not run */
+	u8 *window;			/* of the coexisting OS, for this kernel; NULL: its own end */
+	u64 start, size;		/* physical, in bytes */
 	struct ring rings[TWINOS_QUEUES];
-	u64 features;
 	u32 resets;			/* of its registers, when the rings were found */
 	bool ready;			/* they can be used */
 	bool broken;
@@ -82,13 +66,10 @@ struct end {
 	u16 starved_at;			/* available then */
 };
 
-#define NR_MEMORY	2		/* the window and the low slice */
-
 struct twinos_link {
 	struct twinos_virtio_device device;	/* of this kernel */
 	struct twinos_virtio registers;
 	struct twinos_os *os;
-	struct memory memory[NR_MEMORY];	/* of the coexisting OS */
 	spinlock_t lock;			/* all that follows; softirqs off */
 	struct end ends[2];			/* by role */
 	bool complained;			/* since the launch */
@@ -96,10 +77,11 @@ struct twinos_link {
 	struct kvec from[MAX_PIECES], to[MAX_BUFFERS];
 	struct net_device *dummy;		/* for NAPI, which runs this after a doorbell */
 	struct napi_struct napi;
-	struct delayed_work starved_work;
-	struct timer_list timer;		/* to tell that frames have been transmitted */
+	struct timer_list timer;
 	bool timer_is_over;
 };
+
+static struct twinos_virtio nobody;
 
 /* By the number of the OS; changed with twinos_mutex held, read under RCU. */
 static struct twinos_link *links[TWINOS_MAX_ID + 1];
@@ -108,14 +90,10 @@ static struct twinos_link *links[TWINOS_MAX_ID + 1];
 
 static void *reach(const struct end *end, u64 address, u64 size)
 {
-	unsigned int i;
-
-	if (!end->memory)
+	if (!end->window)
 		return phys_to_virt(address);
-	for (i = 0; i < NR_MEMORY; i++)
-		if (twinos_inside(address, size, end->memory[i].start, end->memory[i].size))
-			return end->memory[i].at + (address - end->memory[i].start);
-	return NULL;
+	return twinos_inside(address, size, end->start, end->size) ?
+	       end->window + (address - end->start) : NULL;
 }
 
 static bool find_ring(struct end *end, unsigned int i)
@@ -220,13 +198,9 @@ static void break_end(struct twinos_link *link, struct end *end, const char *wha
 /* Has its driver made it ready, or reset it? */
 static void look_at(struct twinos_link *link, struct end *end)
 {
-	u32 resets;
-	bool driven;
+	u32 resets = READ_ONCE(end->regs->resets);
+	bool driven = smp_load_acquire(&end->regs->status) & VIRTIO_CONFIG_S_DRIVER_OK;
 
-	if (!end->regs)
-		return;
-	resets = READ_ONCE(end->regs->resets);
-	driven = smp_load_acquire(&end->regs->status) & VIRTIO_CONFIG_S_DRIVER_OK;
 	if (resets != end->resets || !driven) {
 		end->resets = resets;
 		end->ready = false;
@@ -236,40 +210,13 @@ static void look_at(struct twinos_link *link, struct end *end)
 	}
 	if (!driven || end->ready || end->broken)
 		return;
-	end->features = READ_ONCE(end->regs->driver_features);
-	if (end->features & ~NET_FEATURES || !(end->features & BIT_ULL(VIRTIO_NET_F_MRG_RXBUF)) ||
-	    !find_ring(end, RECEIVE) || !find_ring(end, TRANSMIT)) {
-		break_end(link, end, "its features or the addresses of its rings are wrong");
+	if (READ_ONCE(end->regs->driver_features) != NET_FEATURES || !find_ring(end, RECEIVE) ||
+	    !find_ring(end, TRANSMIT)) {
+		break_end(link, end, "features or addresses of rings are wrong");
 		return;
 	}
 	end->ready = true;
 	want_more(&end->rings[TRANSMIT]);
-}
-
-static bool fit(const struct end *from, const struct end *to)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(pairs); i++)
-		if (from->features & BIT_ULL(pairs[i].transmit) &&
-		    !(to->features & BIT_ULL(pairs[i].receive)))
-			return false;
-	return true;
-}
-
-static bool both_ready(struct twinos_link *link)
-{
-	struct end *a = &link->ends[0], *b = &link->ends[1];
-
-	if (!a->ready || !b->ready)
-		return false;
-	if (fit(a, b) && fit(b, a))
-		return true;
-	if (!link->complained)
-		pr_err("the network drivers of coexisting OS %u and of this one do not fit: features %#llx and %#llx\n",
-		       link->os->id, b->features, a->features);
-	link->complained = true;
-	return false;
 }
 
 static struct virtio_net_config *config_of(const struct end *end)
@@ -290,7 +237,7 @@ static void set_carrier(struct twinos_link *link, struct end *end, bool up)
 {
 	u16 status = up ? VIRTIO_NET_S_LINK_UP : 0;
 
-	if (!end->regs || config_of(end)->status == status)
+	if (end->regs == &nobody || config_of(end)->status == status)
 		return;
 	WRITE_ONCE(config_of(end)->status, status);
 	interrupt(link, end, TWINOS_CONFIG_CHANGED);
@@ -428,7 +375,7 @@ static void drop_frames(struct twinos_link *link, struct end *from)
 
 /*
  * There are too few buffers to receive the next frame: until there are more it waits where it is,
- * and so stops the queue that it is in. Returns whether there are more already.
+ * and so stops the queue that it is in. Returns whether it does not have to wait.
  */
 static bool wait_for_buffers(struct twinos_link *link, struct end *to)
 {
@@ -439,11 +386,12 @@ static bool wait_for_buffers(struct twinos_link *link, struct end *to)
 	smp_mb();	/* as in want_more() */
 	if ((u16)(receive->seen + nr_available(receive)) != available)
 		return true;
-	if (!to->starved)
-		mod_delayed_work(system_wq, &link->starved_work, HZ);
 	to->starved = to->starved ?: jiffies | 1;
 	to->starved_at = available;
-	return false;
+	/* Who does not receive for a second is not there: his interface may be down. */
+	to->deaf = time_after(jiffies, to->starved + HZ);
+	timer_reduce(&link->timer, jiffies + HZ + 2);
+	return to->deaf;
 }
 
 /* All frames of one direction, or a part of them. Returns whether there are more. */
@@ -477,21 +425,15 @@ static bool pass_frames(struct twinos_link *link, struct end *from, struct end *
 /* Either the drivers have reset the device before this, or they wait until end_run(). */
 static void begin_run(struct twinos_link *link)
 {
-	unsigned int i;
-
-	for (i = 0; i < 2; i++)
-		if (link->ends[i].regs)
-			WRITE_ONCE(link->ends[i].regs->busy, 1);
+	WRITE_ONCE(link->ends[0].regs->busy, 1);
+	WRITE_ONCE(link->ends[1].regs->busy, 1);
 	smp_mb();	/* pairs with reset() in both/virtio.c */
 }
 
 static void end_run(struct twinos_link *link)
 {
-	unsigned int i;
-
-	for (i = 0; i < 2; i++)
-		if (link->ends[i].regs)
-			smp_store_release(&link->ends[i].regs->busy, 0);
+	smp_store_release(&link->ends[0].regs->busy, 0);
+	smp_store_release(&link->ends[1].regs->busy, 0);
 }
 
 /*
@@ -503,8 +445,7 @@ static bool can_wait(struct twinos_link *link, const struct ring *transmit)
 	if (link->timer_is_over || (u16)(transmit->used - transmit->told) >= TELL_FRAMES ||
 	    transmit->bytes >= TELL_BYTES)
 		return false;
-	if (!timer_pending(&link->timer))
-		mod_timer(&link->timer, jiffies + 1);
+	timer_reduce(&link->timer, jiffies + 1);
 	return true;
 }
 
@@ -541,7 +482,7 @@ static bool run_locked(struct twinos_link *link)
 		if (end->deaf && (u16)(receive->seen + nr_available(receive)) != end->starved_at)
 			end->deaf = false;
 	}
-	up = both_ready(link);
+	up = ours->ready && other->ready;
 	more = pass_frames(link, ours, other, up) | pass_frames(link, other, ours, up);
 	/* It may have turned out to be broken. */
 	up &= ours->ready && other->ready;
@@ -594,30 +535,6 @@ static void timer_over(struct timer_list *timer)
 	run_here(link);
 }
 
-/* Somebody who does not receive for a second is not there: his interface may be down. */
-static void starved_work(struct work_struct *work)
-{
-	struct twinos_link *link = container_of(to_delayed_work(work), struct twinos_link,
-						starved_work);
-	unsigned int i;
-
-	spin_lock_bh(&link->lock);
-	for (i = 0; i < 2; i++) {
-		struct end *end = &link->ends[i];
-
-		if (!end->starved)
-			continue;
-		if (time_before(jiffies, end->starved + HZ - 1)) {
-			mod_delayed_work(system_wq, &link->starved_work, HZ);
-			continue;
-		}
-		end->starved = 0;
-		end->deaf = true;
-	}
-	spin_unlock_bh(&link->lock);
-	run_here(link);
-}
-
 /* Of this kernel's own driver. */
 static void notify(struct twinos_virtio_device *device)
 {
@@ -642,73 +559,59 @@ void twinos_link_rung(u32 id)
 
 /* ---- begin and end ---- */
 
-/* Addresses that are this machine's alone, also where the interfaces are bridged, and stay. */
+/* An address that is this machine's alone, also where interfaces are bridged, and stays. */
 static void set_address(struct twinos_virtio *regs, u32 id, int role)
 {
-	struct virtio_net_config *config = (void *)regs->config;
-	const char *uuid = dmi_get_system_info(DMI_PRODUCT_UUID);
-	static u32 machine;
+	const char *uuid = dmi_get_system_info(DMI_PRODUCT_UUID) ?: "";
+	u32 machine = crc32c(~0, uuid, strlen(uuid));
+	u8 mac[ETH_ALEN] = { 0x02, machine >> 16, machine >> 8, machine, role, id };
 
-	if (!machine)
-		machine = uuid ? crc32c(~0, uuid, strlen(uuid)) : get_random_u32();
-	config->mac[0] = 0x02;
-	config->mac[1] = machine >> 16;
-	config->mac[2] = machine >> 8;
-	config->mac[3] = machine;
-	config->mac[4] = role;
-	config->mac[5] = id;
+	memcpy(regs->config, mac, sizeof(mac));
 }
 
 static void free_link(struct twinos_link *link)
 {
-	unsigned int i;
-
-	for (i = 0; i < NR_MEMORY; i++)
-		if (link->memory[i].at)
-			memunmap(link->memory[i].at);
-	if (link->dummy) {
-		netif_napi_del(&link->napi);
-		free_netdev(link->dummy);
-	}
+	if (link->ends[TWINOS_COEXISTING].window)
+		memunmap(link->ends[TWINOS_COEXISTING].window);
+	if (link->dummy)
+		free_netdev(link->dummy);	/* and its NAPI */
 	kfree(link);
 }
 
-static bool reach_memory(struct memory *memory, u64 start, u64 size)
-{
-	*memory = (struct memory) { start, size };
-	if (size)
-		memory->at = memremap(start, size, MEMREMAP_WB);
-	return !size || memory->at;
-}
-
-static struct twinos_link *new_link(struct twinos_os *os, const struct twinos_share *s)
+static struct twinos_link *new_link(struct twinos_os *os, u64 start, u64 size)
 {
 	struct twinos_link *link = kzalloc(sizeof(*link), GFP_KERNEL);
+	u8 *window;
 
 	if (!link)
 		return NULL;
+	window = memremap(start, size, MEMREMAP_WB);
+	link->ends[TWINOS_LEADING] = (struct end) { .regs = &link->registers };
+	link->ends[TWINOS_COEXISTING] = (struct end) { &nobody, window, start, size };
+	link->dummy = alloc_netdev_dummy(0);
+	if (!window || !link->dummy) {
+		free_link(link);
+		return NULL;
+	}
 	link->os = os;
 	link->device.regs = &link->registers;
 	link->device.notify = notify;
 	link->registers.device_features = NET_FEATURES;
 	set_address(&link->registers, os->id, TWINOS_LEADING);
-	link->ends[TWINOS_LEADING].regs = &link->registers;
-	link->ends[TWINOS_COEXISTING].memory = link->memory;
 	spin_lock_init(&link->lock);
-	INIT_DELAYED_WORK(&link->starved_work, starved_work);
 	timer_setup(&link->timer, timer_over, 0);
-	link->dummy = alloc_netdev_dummy(0);
-	if (link->dummy)
-		netif_napi_add(link->dummy, &link->napi, poll);
-	if (!link->dummy ||
-	    !reach_memory(&link->memory[0], s->window_start + TWINOS_SHARED_SIZE,
-			  s->window_size - TWINOS_SHARED_SIZE) ||
-	    !reach_memory(&link->memory[1], s->low_start, s->low_size)) {
-		free_link(link);
-		return NULL;
-	}
+	netif_napi_add(link->dummy, &link->napi, poll);
 	napi_enable(&link->napi);
 	return link;
+}
+
+static void delete_link(struct twinos_link *link)
+{
+	WRITE_ONCE(links[link->os->id], NULL);
+	synchronize_rcu();	/* twinos_link_rung() */
+	timer_shutdown_sync(&link->timer);
+	napi_disable(&link->napi);
+	free_link(link);
 }
 
 /** twinos_link_delete() - an OS is forgotten. Process context, twinos_mutex held. */
@@ -719,74 +622,67 @@ void twinos_link_delete(struct twinos_os *os)
 	if (!link)
 		return;
 	twinos_virtio_unregister(&link->device);
-	WRITE_ONCE(links[os->id], NULL);
-	synchronize_rcu();
-	cancel_delayed_work_sync(&link->starved_work);
-	timer_shutdown_sync(&link->timer);
-	napi_disable(&link->napi);
-	free_link(link);
+	delete_link(link);
 }
 
 /**
  * twinos_link_create() - the interface to an OS that is loaded
- * @s: its share
+ * @share: what it is given
  *
  * It is there before the OS runs and after, without a carrier. One that fails is only missed.
  * Process context, twinos_mutex held.
  */
-void twinos_link_create(struct twinos_os *os, const struct twinos_share *s)
+void twinos_link_create(struct twinos_os *os, const struct twinos_share *share)
 {
+	u64 start = share->window_start + TWINOS_SHARED_SIZE;
+	u64 size = share->window_size - TWINOS_SHARED_SIZE;
 	struct twinos_link *link = links[os->id];
 	char name[sizeof("twinos") + 10];
 	int err = -ENOMEM;
 
-	if (link && link->memory[0].start == s->window_start + TWINOS_SHARED_SIZE &&
-	    link->memory[0].size == s->window_size - TWINOS_SHARED_SIZE &&
-	    link->memory[1].start == s->low_start &&
-	    link->memory[1].size == s->low_size)
+	if (link && link->ends[TWINOS_COEXISTING].start == start &&
+	    link->ends[TWINOS_COEXISTING].size == size)
 		return;
 	twinos_link_delete(os);
-	link = new_link(os, s);
+	link = new_link(os, start, size);
 	if (link) {
 		snprintf(name, sizeof(name), "twinos%u", os->id);
+		WRITE_ONCE(links[os->id], link);
 		err = twinos_virtio_register(&link->device, VIRTIO_ID_NET, name);
-		if (err) {
-			napi_disable(&link->napi);
-			free_link(link);
-		} else {
-			WRITE_ONCE(links[os->id], link);
-		}
+		if (err)
+			delete_link(link);
 	}
 	if (err)
 		pr_warn("no network to coexisting OS %u: error %d\n", os->id, err);
 }
 
+static void set_registers(struct twinos_link *link, struct twinos_virtio *regs)
+{
+	const struct end *end = &link->ends[TWINOS_COEXISTING];
+
+	scoped_guard(spinlock_bh, &link->lock) {
+		link->ends[TWINOS_COEXISTING] = (struct end) { regs, end->window, end->start,
+							       end->size };
+		link->complained = false;
+	}
+	run_here(link);
+}
+
 /** twinos_link_open() - an OS is about to be launched, its shared area empty. Process context. */
 void twinos_link_open(struct twinos_os *os)
 {
-	struct twinos_link *link = links[os->id];
 	struct twinos_virtio *regs = (void *)os->shared - TWINOS_SHARED_OFFSET + TWINOS_NET_OFFSET;
 
-	if (!link)
+	if (!links[os->id])
 		return;
 	regs->device_features = NET_FEATURES;
 	set_address(regs, os->id, TWINOS_COEXISTING);
-	guard(spinlock_bh)(&link->lock);
-	link->ends[TWINOS_COEXISTING].regs = regs;
-	link->complained = false;
+	set_registers(links[os->id], regs);
 }
 
 /** twinos_link_close() - it has ended. Process context. */
 void twinos_link_close(struct twinos_os *os)
 {
-	struct twinos_link *link = links[os->id];
-
-	if (!link)
-		return;
-	scoped_guard(spinlock_bh, &link->lock) {
-		struct end *end = &link->ends[TWINOS_COEXISTING];
-
-		*end = (struct end) { .memory = end->memory };
-	}
-	run_here(link);
+	if (links[os->id])
+		set_registers(links[os->id], &nobody);
 }
