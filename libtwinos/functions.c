@@ -199,6 +199,21 @@ static const struct {
 	{ "0x0c03", "USB controller" },
 };
 
+/** function_kind() - what it is, "Ethernet card"; "" if it is none that systems are built of */
+const char *function_kind(const struct roots *roots, const struct twinos_pci *pci)
+{
+	char path[300], class[32];
+	unsigned int i;
+
+	function_folder(roots, pci, path, sizeof(path));
+	if (read_text(path, "class", class, sizeof(class)))
+		return "";
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strncmp(class, kinds[i].class, strlen(kinds[i].class)))
+			return kinds[i].what;
+	return "";
+}
+
 /* The first of a class below the function, " eth1"; "" if there is none or it cannot be read. */
 static void first_below(const char *folder, const char *what, char *name, size_t size)
 {
@@ -227,11 +242,12 @@ static void first_below(const char *folder, const char *what, char *name, size_t
 int list_functions(const struct roots *roots, const struct confs *taken,
 		   const struct os_list *oses, struct texts *list)
 {
-	char folder[300], device[330], class[32], driver[64], name[64];
+	char folder[300], device[330], driver[64], name[64];
 	struct dirent **entries;
 	struct twinos_pci pci;
+	const char *kind;
 	bool built_in;
-	unsigned int kind, j;
+	unsigned int j;
 	int i, nr, err = 0;
 
 	snprintf(folder, sizeof(folder), "%s/bus/pci/devices", roots->sys);
@@ -243,17 +259,14 @@ int list_functions(const struct roots *roots, const struct confs *taken,
 		free(entries[i]);
 		for (j = 0; j < taken->nr && !given; j++)
 			given = in_share(&taken->conf[j].share, &pci);
-		if (err || given || read_text(device, "class", class, sizeof(class)))
+		if (err || given)
 			continue;
-		for (kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++)
-			if (!strncmp(class, kinds[kind].class, strlen(kinds[kind].class)))
-				break;
-		if (kind == sizeof(kinds) / sizeof(kinds[0]) || function_virtual(roots, &pci) ||
-		    check_pci(roots, &pci, oses, 0))
+		kind = function_kind(roots, &pci);
+		if (!*kind || function_virtual(roots, &pci) || check_pci(roots, &pci, oses, 0))
 			continue;
 		function_driver(roots, &pci, driver, sizeof(driver), &built_in);
 		first_below(device, "net", name, sizeof(name));
-		err = add_text(list, "%s  %s%s%s%s", strrchr(device, '/') + 1, kinds[kind].what,
+		err = add_text(list, "%s  %s%s%s%s", strrchr(device, '/') + 1, kind,
 			       *driver ? ", " : "", driver, name);
 	}
 	if (nr >= 0)

@@ -553,6 +553,7 @@ bool function_iommu(const struct roots *roots, const struct twinos_pci *pci);
 bool function_virtual(const struct roots *roots, const struct twinos_pci *pci);
 void function_driver(const struct roots *roots, const struct twinos_pci *pci, char *name,
 		     size_t size, bool *built_in);
+const char *function_kind(const struct roots *roots, const struct twinos_pci *pci);
 void function_company(const struct roots *roots, const struct twinos_pci *pci,
 		      const struct share_options *share, char *text, size_t size);
 int list_functions(const struct roots *roots, const struct confs *taken,

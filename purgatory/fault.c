@@ -73,12 +73,12 @@ static const char *exception_name(uint64_t vector)
 static void print_to_ring(struct twinos_shared *shared, const char *s)
 {
 	char *ring = (char *)shared + (TWINOS_RING_OFFSET - TWINOS_SHARED_OFFSET);
-	uint64_t head = shared->ring_head;
+	uint64_t head = shared->output.head;
 
 	for (; *s; s++)
 		ring[head++ % TWINOS_RING_SIZE] = *s;
 	ring[head++ % TWINOS_RING_SIZE] = '\n';
-	shared->ring_head = head;
+	shared->output.head = head;
 }
 
 /*

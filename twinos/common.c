@@ -36,7 +36,9 @@ void die_gone(const char *os)
 
 void print_json(json_t *value)
 {
-	if (!value || json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII))
+	/* As many digits as a double has: 0.1 is then 0.1. */
+	if (!value || json_dumpf(value, stdout,
+				 JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)))
 		die(EXIT_SYSTEM, "out of memory");
 	putchar('\n');
 	json_decref(value);

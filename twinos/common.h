@@ -13,7 +13,8 @@
 enum option_key {
 	OPTION_OS, OPTION_JSON, OPTION_RAW, OPTION_ALL, OPTION_FOLLOW, OPTION_LIMIT,
 	OPTION_QUIET, OPTION_STATE, OPTION_TIMEOUT, OPTION_MEMORY, OPTION_CPUS, OPTION_PCI,
-	OPTION_IRQ, OPTION_FORCE, OPTION_UPDATE, OPTION_DRY_RUN, OPTIONS
+	OPTION_IRQ, OPTION_FORCE, OPTION_UPDATE, OPTION_DRY_RUN, OPTION_ONCE,
+	OPTION_DELAY, OPTION_OUTPUT, OPTION_SVG, OPTION_FOR, OPTION_INPUT, OPTIONS
 };
 
 #define TAKES(option) (1u << OPTION_##option)
@@ -65,6 +66,9 @@ int run_windows(const struct options *options);
 /* log.c */
 int run_log(const struct options *options);
 
+/* console.c */
+int run_console(const struct options *options);
+
 /* adjust.c */
 int run_slice(const struct options *options);
 int run_weight(const struct options *options);
@@ -72,6 +76,21 @@ int run_set(const struct options *options);
 
 /* list.c */
 int run_list(const struct options *options);
+char *format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *format_time(double seconds);
+json_t *number_json(double number);
+
+/* top.c */
+int run_top(const struct options *options);
+
+/* metrics.c */
+int run_metrics(const struct options *options);
+
+/* map.c */
+int run_map(const struct options *options);
+
+/* timeline.c */
+int run_timeline(const struct options *options);
 
 /* operate.c */
 int run_start(const struct options *options);

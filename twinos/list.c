@@ -10,6 +10,7 @@
 #include <string.h>
 #include <x86intrin.h>
 #include "common.h"
+#include "rates.h"
 
 enum column { NAME, NUMBER, THE_STATE, MODE, CPUS, WINDOW, DEVICES, UPTIME, ALIVE, COLUMNS };
 
@@ -29,16 +30,6 @@ struct entries {
 	unsigned int nr;
 	struct entry *entry;
 };
-
-static double since(uint64_t tsc, uint64_t khz)
-{
-	const int64_t ticks = __rdtsc() - tsc;
-
-	if (!tsc || !khz)
-		return -1;
-	/* Another CPU's may be a little ahead. */
-	return ticks > 0 ? ticks / (khz * 1e3) : 0;
-}
 
 static struct entry *add_entry(struct entries *entries, const char *name)
 {
@@ -77,8 +68,8 @@ static void add_oses(struct entries *entries)
 		if (err)
 			fail(err);
 		khz = statistic(stats, "tsc_khz");
-		e->up = since(statistic(stats, "launch_tsc"), khz);
-		e->alive = since(statistic(stats, "alive_tsc"), khz);
+		e->up = seconds_between(statistic(stats, "launch_tsc"), __rdtsc(), khz);
+		e->alive = seconds_between(statistic(stats, "alive_tsc"), __rdtsc(), khz);
 		free(stats);
 	}
 }
@@ -101,8 +92,8 @@ static void add_files(struct entries *entries)
 	free_conf_names(&names);
 }
 
-/* "3d04:05:06" */
-static char *format_time(double seconds)
+/** format_time() - "3d04:05:06", to be freed; NULL without memory, as of format() */
+char *format_time(double seconds)
 {
 	const uint64_t s = seconds;
 	const unsigned int days = s / 86400;
@@ -134,8 +125,8 @@ static char *format_devices(const struct os *os)
 	return out && !fclose(out) ? text : NULL;
 }
 
-static char *format(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *format, ...)
+/** format() - as asprintf() has it, to be freed; NULL without memory */
+char *format(const char *format, ...)
 {
 	va_list args;
 	char *text;
@@ -203,10 +194,10 @@ static void print_table(const struct entries *entries)
 	}
 }
 
-/* What is not known, or not there, is null. */
-static json_t *number_json(double number)
+/** number_json() - what is not known, or not there, and so negative, is null */
+json_t *number_json(double number)
 {
-	return number < 0 ? json_null() : json_real((int64_t)(number * 1000) / 1000.0);
+	return number < 0 ? json_null() : json_real((int64_t)(number * 1000 + 0.5) / 1000.0);
 }
 
 static json_t *entry_json(const struct entry *e)

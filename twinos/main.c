@@ -24,6 +24,15 @@ static const char help[] =
 "\n"
 "  list     [--json]                 a line for each: state, CPUs, window, devices, uptime\n"
 "  status   [OS] [--json]            state, CPUs, memory, devices, CPU time\n"
+"  top      [OS...] [--once]         live, what each does per second, S seconds (1) apart:\n"
+"           [--delay=S] [--json]     part of CPU 0, OS switches, interrupts, console, network;\n"
+"                                    --once: one table\n"
+"  metrics  [--output=FILE]          what is counted of each, as Prometheus reads it\n"
+"  map      [--svg=FILE | --json]    who has what: memory, CPUs, devices. --svg: as a picture,\n"
+"                                    -: on standard output\n"
+"  timeline [OS] [--for=S]           who had CPU 0 when, and why it was switched, in the next S\n"
+"           [--input=FILE]           seconds (0.01 to 60; 2), or in what the file trace of\n"
+"           [--svg=FILE | --json]    tracefs or trace-cmd report has said\n"
 "  plan     NAME --memory=SIZE       find a share that fits this machine; write its file, the\n"
 "           [--cpus=COUNT]           boot line and rules for udev. COUNT CPUs of its own, 0:\n"
 "           [--pci=BDF,...]          it shares CPU 0. --force: in place of a file that is\n"
@@ -44,6 +53,7 @@ static const char help[] =
 "  wait     OS --state=STATE[,...]   until it is in one of these states, or S seconds are\n"
 "           [--timeout=S] [--json]   over; STATE: empty, loaded, starting, running, stopped,\n"
 "                                    crashed, hung\n"
+"  console  [OS]                     its terminal, what it has written first; Ctrl-] leaves it\n"
 "  log      [OS] [-f] [--json|--raw] its last console output; -f: and what follows\n"
 "  move     OS CPU                   to another CPU while it runs; 0: it shares CPU 0\n"
 "  set      OS [slice=US] [weight=PCT]  how it shares CPU 0: microseconds at a time (100 to\n"
@@ -53,8 +63,8 @@ static const char help[] =
 "  share    [OS] [--json]            memory, devices and pins it was given\n"
 "  windows  [--json]                 memory withheld for coexisting OSes\n"
 "\n"
-"--os=OS can stand for the word OS, and both can be left out of status (all), log, share,\n"
-"slice and weight where there is only one. --raw does not make control characters visible.\n"
+"--os=OS can stand for the word OS, and both can be left out of status (all), console, log, share,\n"
+"timeline, slice and weight where there is only one. --raw does not make control characters visible.\n"
 "-q, --quiet: nothing to do is no failure. -f is --follow. Also: --help, --version.\n"
 "\n"
 "Exit status: 0 done, 1 refused or not there, 100 wrong usage, 111 system error.\n"
@@ -64,6 +74,10 @@ static const char help[] =
 static const struct command commands[] = {
 	{ "list", run_list, TAKES(JSON), 0, 0, false },
 	{ "status", run_status, TAKES(JSON), 0, 1, true },
+	{ "top", run_top, TAKES(ONCE) | TAKES(DELAY) | TAKES(JSON), 0, UINT_MAX, true },
+	{ "metrics", run_metrics, TAKES(OUTPUT), 0, 0, false },
+	{ "map", run_map, TAKES(SVG) | TAKES(JSON), 0, 0, false },
+	{ "timeline", run_timeline, TAKES(SVG) | TAKES(JSON) | TAKES(FOR) | TAKES(INPUT), 0, 1, true },
 	{ "plan", run_plan, TAKES(MEMORY) | TAKES(CPUS) | TAKES(PCI) | TAKES(IRQ) | TAKES(FORCE) |
 	  TAKES(UPDATE) | TAKES(DRY_RUN) | TAKES(JSON), 0, 1, false },
 	{ "check", run_check, TAKES(JSON), 0, UINT_MAX, false },
@@ -74,6 +88,7 @@ static const struct command commands[] = {
 	{ "unload", run_unload, TAKES(QUIET), 0, UINT_MAX, true },
 	{ "run", run_run, 0, 1, 1, false },
 	{ "wait", run_wait, TAKES(STATE) | TAKES(TIMEOUT) | TAKES(JSON), 1, 1, true },
+	{ "console", run_console, 0, 0, 1, true },
 	{ "log", run_log, TAKES(JSON) | TAKES(RAW) | TAKES(FOLLOW), 0, 1, true },
 	{ "move", run_move, 0, 2, 2, true },
 	{ "set", run_set, 0, 2, 3, true },
@@ -105,6 +120,12 @@ static const struct option long_options[] = {
 	LONG(FORCE, "force", no_argument),
 	LONG(UPDATE, "update", no_argument),
 	LONG(DRY_RUN, "dry-run", no_argument),
+	LONG(ONCE, "once", no_argument),
+	LONG(DELAY, "delay", required_argument),
+	LONG(OUTPUT, "output", required_argument),
+	LONG(SVG, "svg", required_argument),
+	LONG(FOR, "for", required_argument),
+	LONG(INPUT, "input", required_argument),
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -205,6 +226,10 @@ static void check_options(const struct command *command, const struct options *o
 			    long_options[i].name, command->name);
 	if (GIVEN(options, RAW) && GIVEN(options, JSON))
 		die(EXIT_USAGE, "--json and --raw exclude each other; see twinos --help");
+	if (GIVEN(options, SVG) && GIVEN(options, JSON))
+		die(EXIT_USAGE, "--json and --svg exclude each other; see twinos --help");
+	if (GIVEN(options, SVG) && !*options->text[OPTION_SVG])
+		die(EXIT_USAGE, "--svg lacks its file; see twinos --help");
 }
 
 static void set_roots(void)

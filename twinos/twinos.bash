@@ -70,6 +70,12 @@ _twinos()
 		candidates=(empty loaded starting running stopped crashed hung)
 		candidates=("${candidates[@]/#/"$before"}")
 		;;
+	--svg=* | --input=* | --output=*)
+		before=${current%%=*}=
+		mapfile -t candidates < <(compgen -f -- "${current#*=}")
+		candidates=("${candidates[@]/#/"$before"}")
+		compopt -o filenames
+		;;
 	--os=*)
 		mapfile -t -O "${#numbers[@]}" numbers < <(_twinos_list names)
 		candidates=("${numbers[@]/#/--os=}")
@@ -80,6 +86,10 @@ _twinos()
 		list | windows) candidates=(--json) ;;
 		status | slice | weight | share) candidates=(--json --os=) ;;
 		check) candidates=(--json) ;;
+		top) candidates=(--once --json --delay= --os=) ;;
+		metrics) candidates=(--output=) ;;
+		map) candidates=(--json --svg=) ;;
+		timeline) candidates=(--json --svg= --for= --input= --os=) ;;
 		plan)
 			candidates=(--memory= --cpus= --pci= --irq= --force --update --dry-run --json)
 			;;
@@ -94,8 +104,8 @@ _twinos()
 	*)
 		case $command in
 		'')
-			candidates=(list status plan check start stop kill restart unload run wait
-				log move set slice weight share windows)
+			candidates=(list status top metrics plan check start stop kill restart unload run wait
+				log move set slice weight share windows map timeline)
 			;;
 		plan | run) [ "$arguments" != 0 ] || mapfile -t candidates < <(_twinos_list names) ;;
 		start | restart) mapfile -t candidates < <(_twinos_list names) ;;
@@ -103,7 +113,7 @@ _twinos()
 			mapfile -t candidates < <(_twinos_list names; compgen -f -- "$current")
 			compopt -o filenames
 			;;
-		status | share | stop | kill | unload)
+		status | top | share | stop | kill | unload | timeline)
 			mapfile -t candidates < <(_twinos_list names)
 			candidates+=("${numbers[@]}")
 			;;

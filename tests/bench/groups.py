@@ -391,6 +391,82 @@ group(
 	''')
 
 
+# net-shared, net-cores
+
+
+def against(run, what):
+    """A figure of netrate over the network between the OSes, against that over another one, which
+    comes after it: medians of three."""
+    found = (re.match(rf"netrate: {what} ([0-9.]+) ", text) for text in run.leading)
+    values = [float(match[1]) for match in found if match]
+    if len(values) != 6:
+        raise NoResult(f"{len(values)} figures of {what}, not 6")
+    ours, other = sorted(values[:3])[1], sorted(values[3:])[1]
+    return ours / other, f"{ours:.1f} against {other:.1f}"
+
+
+def bells(run):
+    """Kilobytes of a transfer of 100 MB for each doorbell of either side."""
+    count = field(run.leading, "bells", "after") - field(run.leading, "bells", "before")
+    return 100000 / max(count, 1), f"{count} doorbells"
+
+
+NET_SERVER = '''
+		net_up
+		netrate serve 0.0.0.0 5001 & serving=$!
+		say serving
+		wait $serving
+	'''
+
+group(
+    "net-shared",
+    Row("net_stream", "TCP stream to an OS on the same CPU, against loopback in one OS",
+        ">= 0.3", ">= 0.6", "x", against, ("stream",)),
+    Row("net_ping", "TCP round trip likewise", "<= 5", "<= 2", "x", against, ("round trip",)),
+    options=("-I",),
+    leading='''
+		launch
+		await_log "say: serving" 60
+		net_up 1
+		await_carrier 1 1 10
+		for i in 1 2 3; do netrate stream 10.87.1.2 5001 50; done
+		for i in 1 2 3; do netrate ping 10.87.1.2 5001 1000; done
+		kexec --twinos-kill
+		ip link set lo up
+		netrate serve 127.0.0.1 5001 & server=$!
+		sleep 1
+		for i in 1 2 3; do netrate stream 127.0.0.1 5001 50; done
+		for i in 1 2 3; do netrate ping 127.0.0.1 5001 1000; done
+		kill $server
+	''',
+    coexisting=NET_SERVER)
+group(
+    "net-cores",
+    Row("cores_stream", "TCP stream between OSes on their own CPUs, against two cards and a hub",
+        ">= 3", ">= 10", "x", against, ("stream",)),
+    Row("cores_ping", "TCP round trip likewise", "<= 0.5", "<= 0.2", "x", against, ("round trip",)),
+    Row("bells", "kilobytes of a bulk transfer for each doorbell", ">= 64", ">= 1000", "kB", bells),
+    options=("-c", "2", "-P"),
+    alone=True,
+    leading='''
+		bells() { awk '/_doorbells/ { n += $2 } END { print n }' $os1/stats; }
+		load --twinos-cpus=1
+		kexec -e
+		await_log "say: serving" 60
+		net_up 1
+		await_carrier 1 1 10
+		before=$(bells)
+		netrate stream 10.87.1.2 5001 100
+		echo "bells before $before after $(bells)"
+		for i in 1 2; do netrate stream 10.87.1.2 5001 100; done
+		for i in 1 2 3; do netrate ping 10.87.1.2 5001 2000; done
+		for i in 1 2 3; do netrate stream 10.0.0.2 5001 30; done
+		for i in 1 2 3; do netrate ping 10.0.0.2 5001 1000; done
+		kexec --twinos-kill
+	''',
+    coexisting=NET_SERVER)
+
+
 # clocks
 
 

@@ -525,7 +525,7 @@ static void supervised(void **state)
 	unsetenv("NOTIFY_SOCKET");
 }
 
-/* ---- waiting: /dev/twinos is a pipe that the test writes to ---- */
+/* ---- waiting: /dev/twinos/control is a pipe that the test writes to ---- */
 
 static int door;
 
@@ -533,8 +533,9 @@ static void make_door(void)
 {
 	char path[100];
 
-	tree__folder(&t, "dev/");
 	snprintf(path, sizeof(path), "%s/dev", t.root);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/dev/twinos", t.root);
 	mkdir(path, 0700);
 	snprintf(path, sizeof(path), "%s/dev/twinos/control", t.root);
 	assert_return_code(mkfifo(path, 0600), errno);

@@ -24,6 +24,9 @@
 
 #include "twinos.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 /* All times are TSC ticks. */
 bool twinos_timesharing;	/* there is another OS to share this CPU with */
 static u64 grace_end;		/* until then foreign interrupts wait */
@@ -285,6 +288,34 @@ static void switch_os(enum how how)
 	WRITE_ONCE(switching, false);
 }
 
+enum why { NOTHING_TO_DO, TURN_OVER, INTERRUPT, EVENT, URGENT };	/* as TWINOS_WHY */
+
+static enum why why_leave(const struct twinos_side *other, enum how how)
+{
+	if (how == IDLE)
+		return NOTHING_TO_DO;
+	if (READ_ONCE(other->pending[3]) & URGENT_VECTORS)
+		return URGENT;
+	if (has_pending(other))
+		return INTERRUPT;
+	return READ_ONCE(other->idle) ? EVENT : TURN_OVER;
+}
+
+/* The same, seen by who traces. Not in an NMI. */
+static __always_inline void switch_os_traced(enum how how)
+{
+	u64 left = rdtsc();
+
+	if (trace_twinos_leave_enabled())
+		trace_twinos_leave_rcuidle(twinos_shared()->id, why_leave(twinos_other(), how),
+					   how == OVER_TASK);
+	switch_os(how);
+	if (trace_twinos_back_enabled())
+		trace_twinos_back_rcuidle(twinos_shared()->id,
+					  twinos_other()->idle ? NOTHING_TO_DO : TURN_OVER,
+					  mul_u64_u32_div(rdtsc() - left, NSEC_PER_MSEC, tsc_khz));
+}
+
 /*
  * Time away is nobody's: not that of the task that it was taken from, which the scheduler learns
  * from this. Adds to what a hypervisor below has stolen.
@@ -334,7 +365,7 @@ static void consider(u64 now)
 	}
 	if (unlikely((!giver && !idling) || now - wanted_tsc >= patience())) {
 		me->over_task++;
-		switch_os(OVER_TASK);
+		switch_os_traced(OVER_TASK);
 		return;
 	}
 	twinos_timer_set_turn(wanted_tsc + patience());
@@ -345,7 +376,7 @@ static void switch_in_thread(void)
 {
 	current->flags |= PF_IDLE;
 	ct_idle_enter();
-	switch_os(BUSY);
+	switch_os_traced(BUSY);
 	ct_idle_exit();
 	current->flags &= ~PF_IDLE;
 }
@@ -383,7 +414,7 @@ bool __cpuidle twinos_idle(void)
 	now = rdtsc();
 	charge(twinos_me(), now);
 	if (other_wants_cpu(twinos_other(), now) && likely(!twinos_hypervisor_active())) {
-		switch_os(IDLE);
+		switch_os_traced(IDLE);
 	} else {
 		/* Both idle: wake up for whoever has the earlier event. */
 		wanted_tsc = 0;

@@ -42,7 +42,8 @@ static void set_status(struct virtio_device *vdev, u8 status)
 
 	/* The device must find the rings that it covers. */
 	smp_store_release(&device->regs->status, status);
-	device->notify(device);
+	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
+		device->notify(device);
 }
 
 /* When it returns the device has left the rings alone, and will. */
@@ -50,12 +51,15 @@ static void reset(struct virtio_device *vdev)
 {
 	struct twinos_virtio_device *device = to_device(vdev);
 
+	bool used = get_status(vdev) & VIRTIO_CONFIG_S_DRIVER_OK;
+
 	WRITE_ONCE(device->regs->resets, device->regs->resets + 1);
 	WRITE_ONCE(device->regs->status, 0);
 	smp_mb();	/* pairs with begin() in leading/wire.c: either sees the other's store */
 	while (READ_ONCE(device->regs->busy))
 		msleep(1);
-	device->notify(device);
+	if (used)
+		device->notify(device);
 }
 
 static u64 get_features(struct virtio_device *vdev)

@@ -9,6 +9,7 @@
 
 #include "leading.h"
 #include "../both/terminal.h"
+#include "../both/trace.h"
 
 /* Of the OS moved last: its interrupts come to the shared CPU until they are pointed to its own. */
 struct twinos_shared *twinos_in_motion;
@@ -167,6 +168,7 @@ void twinos_answer_doorbell(void)
 	if (READ_ONCE(twinos_common->rung))
 		rung = xchg(&twinos_common->rung, 0);
 	for_each_set_bit(bit, &rung, TWINOS_MAX_ID) {
+		trace_twinos_ring(bit + 1, false);
 		twinos_link_rung(bit + 1);
 		twinos_terminal_answer(bit + 1);
 	}

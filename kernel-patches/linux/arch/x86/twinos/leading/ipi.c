@@ -6,6 +6,7 @@
 #include <linux/rcupdate.h>
 
 #include "leading.h"
+#include "../both/trace.h"
 
 /** twinos_ring() - let whoever runs on a CPU look what there is */
 void twinos_ring(u32 apic_id)
@@ -23,6 +24,7 @@ void twinos_ring_os(struct twinos_os *os)
 {
 	guard(irqsave)();
 	os->shared->side[TWINOS_LEADING].doorbells++;
+	trace_twinos_ring(os->id, true);
 	if (READ_ONCE(os->mode) == TWINOS_DEDICATED) {
 		twinos_ring(cpu_physical_id(os->share.cpus[0]));
 	} else if (smp_processor_id() == TWINOS_SHARED_CPU) {

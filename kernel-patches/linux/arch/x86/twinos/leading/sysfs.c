@@ -10,6 +10,7 @@
 
 #include "leading.h"
 #include "../both/terminal.h"
+#include "../both/trace.h"
 
 LIST_HEAD(twinos_oses);
 DEFINE_MUTEX(twinos_mutex);	/* the list, and all of each OS in it */
@@ -157,12 +158,17 @@ static int come_again(void)
 	return restart_syscall();
 }
 
-static ssize_t state_show(const struct twinos_os *os, char *buf)
+static const char *state_name(const struct twinos_os *os)
 {
 	static const char * const names[] = TWINOS_STATE_NAMES;
 	enum twinos_state state = twinos_get_state(os);
 
-	return sysfs_emit(buf, "%s\n", state < ARRAY_SIZE(names) ? names[state] : "unknown");
+	return state < ARRAY_SIZE(names) ? names[state] : "unknown";
+}
+
+static ssize_t state_show(const struct twinos_os *os, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", state_name(os));
 }
 
 static ssize_t reason_show(const struct twinos_os *os, char *buf)
@@ -305,6 +311,8 @@ static const struct kobj_type os_type = {
 /** twinos_notify() - the state of an OS has changed: wake who polls */
 void twinos_notify(struct twinos_os *os)
 {
+	if (os->told != twinos_get_state(os))
+		trace_twinos_state(os->id, state_name(os));
 	os->told = twinos_get_state(os);
 	if (os->running)
 		os->told_bytes = READ_ONCE(os->shared->output.head);
