@@ -362,25 +362,49 @@ static void check_modules(struct check *c, const struct checked *k, const char *
 	free(own);
 }
 
+/* That of the last load, or the one that a start would choose, if it has to; else 0. */
+static uint32_t number_for(const struct check *c, const struct checked *k)
+{
+	const struct os *own = find_named(&c->oses, k->conf.name);
+
+	return own ? own->id : k->conf.root ? free_id(&c->oses) : 0;
+}
+
 static void check_command_line(struct check *c, const struct checked *k,
 			       const struct bzimage *image, struct sizes *sizes)
 {
-	char *fitted, *left_out;
+	const struct request r = {
+		.command_line = k->conf.append ?: "", .root = k->conf.root, .name = k->conf.name,
+	};
+	char *line, *left_out;
+	int err = make_line(c->roots, &r, &k->conf.share, number_for(c, k) ?: 1, &line, &left_out);
 
-	if (fit_command_line(k->conf.append ?: "", &k->conf.share,
-			     has_pci_serial(c->roots, &k->conf.share), &fitted, &left_out)) {
-		c->err = -ENOMEM;
+	if (err) {
+		if (err == -ENOMEM)
+			c->err = err;
+		else
+			about(c, FINDING_ERROR, k, CONF_ROOT, "%s", refusal());
+		free(line);
+		free(left_out);
 		return;
 	}
-	sizes->command_line = strlen(fitted) + 1;
+	sizes->command_line = strlen(line) + 1;
 	if (*left_out)
 		about(c, FINDING_NOTE, k, CONF_APPEND, "left out of the command line, as it reaches for what is not in the share: %s",
 		      left_out);
 	if (sizes->command_line - 1 > image->header.cmdline_size)
 		about(c, FINDING_ERROR, k, CONF_APPEND, "the command line has %zu characters; this kernel takes at most %u",
 		      (size_t)sizes->command_line - 1, image->header.cmdline_size);
-	free(fitted);
+	free(line);
 	free(left_out);
+}
+
+static void check_root(struct check *c, const struct checked *k)
+{
+	struct network_root root;
+
+	if (k->conf.root && !parse_root(k->conf.root, &root) && check_export(c->roots, &root))
+		about(c, FINDING_WARNING, k, CONF_ROOT, "%s", refusal());
 }
 
 /* The kernel proper, which alone says whether it can be a coexisting one. */
@@ -685,13 +709,12 @@ static void check_share(struct check *c, const struct checked *k)
 
 static void check_load(struct check *c, const struct checked *k)
 {
-	const struct os *own = find_named(&c->oses, k->conf.name);
 	struct roots roots = *c->roots;
 	struct loaded loaded;
 	struct request r = {
 		.kernel = k->conf.kernel, .initrd = k->conf.initrd,
-		.command_line = k->conf.append ?: "", .name = k->conf.name,
-		.id = own ? own->id : 0, .share = k->conf.share,
+		.command_line = k->conf.append ?: "", .root = k->conf.root, .name = k->conf.name,
+		.id = number_for(c, k), .share = k->conf.share,
 	};
 
 	/* The defaults of twinos.conf are for kexec, not for a configuration. */
@@ -894,6 +917,7 @@ static void check_one(struct check *c, const struct checked *k)
 	if (!k->readable)
 		return;
 	check_image(c, k);
+	check_root(c, k);
 	if (!c->leading)
 		return;
 	check_share(c, k);

@@ -285,3 +285,19 @@ int fit_command_line(const char *text, const struct share_options *share, bool p
 			*at = '?';
 	return 0;
 }
+
+/** has_parameter() - is it given one of this name, for itself and not for init? */
+bool has_parameter(const char *text, const char *name)
+{
+	char *copy = strdup(text), *at, *word, *value;
+	bool has = false;
+
+	for (at = copy ? skip_spaces(copy) : NULL; at && *at && !has;) {
+		at = next_word(at, &word, &value);
+		if (!value && !strcmp(word, "--"))
+			break;
+		has = same_name(word, name);
+	}
+	free(copy);
+	return has;
+}

@@ -20,6 +20,7 @@ static const struct {
 } keys[CONF_KEYS] = {
 	[CONF_KERNEL] = { "boot", "kernel" },
 	[CONF_INITRD] = { "boot", "initrd" },
+	[CONF_ROOT] = { "boot", "root" },
 	[CONF_APPEND] = { "boot", "append" },
 	[CONF_MEMORY] = { "share", "memory" },
 	[CONF_LOW] = { "share", "low" },
@@ -61,6 +62,16 @@ static int take_path(char **where, const char *key, const char *value)
 	if (*value != '/')
 		return refuse(EINVAL, "%s=%s does not begin with /; give the whole path", key, value);
 	return take_string(where, value);
+}
+
+static int take_root(char **where, const char *value)
+{
+	struct network_root root;
+	int err = *value ? parse_root(value, &root) : 0;
+
+	free(*where);
+	*where = NULL;
+	return err || !*value ? err : take_string(where, value);
 }
 
 /* As in the boot option twinos=. */
@@ -157,6 +168,8 @@ static int take_value(struct conf *conf, enum conf_key key, const char *value)
 		return take_path(&conf->kernel, name, value);
 	case CONF_INITRD:
 		return take_path(&conf->initrd, name, value);
+	case CONF_ROOT:
+		return take_root(&conf->root, value);
 	case CONF_APPEND:
 		return take_string(&conf->append, value);
 	case CONF_MEMORY:
@@ -245,6 +258,12 @@ static int check_whole(struct conf *conf, finding_fn *tell, void *user)
 			refuse(EINVAL, "mode=dedicated needs CPUs; give them: cpus = LIST") :
 			refuse(EINVAL, "mode=time-shared has no CPUs of its own; leave out cpus, or the mode");
 		err = ini_found(&ini, conf->said[CONF_MODE].line, err);
+	}
+	if (!err && conf->root && conf->append && has_parameter(conf->append, "root")) {
+		ini.path = conf->said[CONF_ROOT].file;
+		err = refuse(EINVAL, "root=%s and a root= in append name two root file systems; leave one of them out",
+			     conf->root);
+		err = ini_found(&ini, conf->said[CONF_ROOT].line, err);
 	}
 	return err;
 }
@@ -398,6 +417,7 @@ void free_conf(struct conf *conf)
 	free(conf->file);
 	free(conf->kernel);
 	free(conf->initrd);
+	free(conf->root);
 	free(conf->append);
 	*conf = (struct conf){ 0 };
 }

@@ -159,7 +159,7 @@ int share_defaults(struct share_options *share, const char *path);
 /* ---- conf.c: what /etc/twinos/NAME.conf says ---- */
 
 enum conf_key {
-	CONF_KERNEL, CONF_INITRD, CONF_APPEND, CONF_MEMORY, CONF_LOW, CONF_CPUS, CONF_PCI,
+	CONF_KERNEL, CONF_INITRD, CONF_ROOT, CONF_APPEND, CONF_MEMORY, CONF_LOW, CONF_CPUS, CONF_PCI,
 	CONF_IRQ, CONF_MODE, CONF_SLICE, CONF_WEIGHT, CONF_STOP_LIMIT, CONF_AUTOSTART, CONF_KEYS
 };
 
@@ -170,6 +170,7 @@ struct conf {
 	char name[TWINOS_NAME_SIZE];	/* of the file without .conf; "" if it is no name */
 	char *file;
 	char *kernel, *initrd, *append;	/* NULL: not said */
+	char *root;			/* parse_root() takes it; NULL: not said */
 	struct share_options share;	/* memory is mem_min and mem_max, its last byte */
 	bool has_mode;
 	enum twinos_mode mode;
@@ -327,6 +328,23 @@ int place(const char *name, const struct bzimage *image, const struct vmlinux *k
 
 int fit_command_line(const char *text, const struct share_options *share, bool pci_serial,
 		     char **fitted, char **left_out);
+bool has_parameter(const char *text, const char *name);
+
+/* ---- network-root.c: a root file system that an OS has from the network ---- */
+
+enum root_kind { ROOT_NONE, ROOT_NFS, ROOT_NBD, ROOT_9P };
+
+struct network_root {
+	enum root_kind kind;
+	char server[16];		/* its IPv4 address; "": the leading OS */
+	const char *place;		/* path, or name of the export */
+};
+
+int parse_root(const char *text, struct network_root *root);
+int read_net4(const struct roots *roots, char *net4);
+int root_words(const struct roots *roots, const char *text, uint32_t id, const char *name,
+	       const char *interface, bool address, char **words);
+int check_export(const struct roots *roots, const struct network_root *root);
 
 /* ---- handover.c: what the coexisting kernel is told ---- */
 
@@ -379,6 +397,7 @@ struct request {
 	const char *kernel;		/* file names */
 	const char *initrd;		/* or NULL */
 	const char *command_line;
+	const char *root;		/* as the key root has it; NULL: none, or in the line */
 	enum twinos_entry entry;
 	bool entry_32bit;
 	uint32_t id;			/* 0: to be chosen */
@@ -400,6 +419,8 @@ struct loaded {
 };
 
 bool has_pci_serial(const struct roots *roots, const struct share_options *share);
+int make_line(const struct roots *roots, const struct request *request,
+	      const struct share_options *share, uint32_t id, char **line, char **left_out);
 /* Everything but the system call; release() afterwards whatever it returns. */
 int prepare_load(const struct roots *roots, const struct request *request,
 		 const uint8_t *purgatory, size_t purgatory_size, struct loaded *loaded);
@@ -431,6 +452,13 @@ int kill_os(const struct roots *roots, uint32_t id);
 int move_os(const struct roots *roots, uint32_t id, uint32_t cpu);
 int set_number(const struct roots *roots, uint32_t id, const char *file, unsigned int value);
 int start_os(const struct roots *roots, const struct conf *conf, struct os *os, FILE *notes);
+
+/* ---- terminal-link.c: /dev/twinos/NAME, and news for udev ---- */
+
+void os_terminal(const struct roots *roots, uint32_t id, char *target);
+void unlink_terminal(const struct roots *roots, const char *target, const char *keep);
+int link_terminal(const struct roots *roots, const struct os *os);
+void announce_os(const struct roots *roots, uint32_t id);
 
 /* ---- console.c: what an OS prints, as it prints it ---- */
 
@@ -565,6 +593,7 @@ struct plan_request {
 	const char *name;
 	uint64_t memory;		/* bytes */
 	unsigned int cpus;		/* how many; 0: time-shared mode */
+	const char *root;		/* as the key root has it; NULL: on a disk of the share */
 	struct share_options devices;	/* PCI functions and pins */
 	const char *release;		/* of the running kernel */
 	bool force;			/* replace a configuration that is there */

@@ -4,6 +4,7 @@
  * make the segments for kexec_load(2). Nothing is changed in the running
  * system here, so a refusal leaves an image loaded before as it was.
  */
+#define _GNU_SOURCE
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -242,8 +243,9 @@ static int choose_share(struct load *load, struct loaded *l)
 	return err;
 }
 
-/** has_pci_serial() - a serial port among the functions? By their class: serial or multiport. */
-bool has_pci_serial(const struct roots *roots, const struct share_options *share)
+/* Is the class of one of the functions this one, or does it begin so? */
+static bool has_pci_class(const struct roots *roots, const struct share_options *share,
+			  const char *class)
 {
 	char path[400], text[16];
 	unsigned int i;
@@ -254,10 +256,70 @@ bool has_pci_serial(const struct roots *roots, const struct share_options *share
 		snprintf(path, sizeof(path), "%s/bus/pci/devices/%04x:%02x:%02x.%x", roots->sys,
 			 pci->domain, pci->bus, pci->devfn >> 3, pci->devfn & 7);
 		if (!read_text(path, "class", text, sizeof(text)) &&
-		    (!strncmp(text, "0x0700", 6) || !strncmp(text, "0x0702", 6)))
+		    !strncmp(text, class, strlen(class)))
 			return true;
 	}
 	return false;
+}
+
+/** has_pci_serial() - a serial port among the functions? By their class: serial or multiport. */
+bool has_pci_serial(const struct roots *roots, const struct share_options *share)
+{
+	return has_pci_class(roots, share, "0x0700") || has_pci_class(roots, share, "0x0702");
+}
+
+/* A network card among them? */
+static bool has_pci_network(const struct roots *roots, const struct share_options *share)
+{
+	return has_pci_class(roots, share, "0x02");
+}
+
+/* Nothing but the terminal between the OSes could be its console. */
+static bool has_no_port(const struct roots *roots, const struct share_options *share)
+{
+	unsigned int i;
+
+	for (i = 0; i < share->nr_irqs; i++)
+		if (share->irqs[i] == 3 || share->irqs[i] == 4)
+			return false;
+	return !has_pci_serial(roots, share);
+}
+
+/**
+ * make_line() - the command line of an OS: what it needs besides, then what was asked for and fits
+ * @share: what it is given
+ * @id: its number; may be 0 without a root file system from the network
+ * @line, @left_out: to be freed in any case
+ *
+ * In this order whatever was asked for is the last word. With network cards of its own an initrd
+ * could try the address on those, so that the interface is named; that name is given by udev's
+ * rule in the initrd.
+ */
+int make_line(const struct roots *roots, const struct request *request,
+	      const struct share_options *share, uint32_t id, char **line, char **left_out)
+{
+	char *fitted, *words = NULL;
+	const char *console = "";
+	int err;
+
+	*line = NULL;
+	err = fit_command_line(request->command_line, share, has_pci_serial(roots, share), &fitted,
+			       left_out);
+	if (!err && request->root)
+		err = root_words(roots, request->root, id,
+				 request->name && *request->name ? request->name : "coexisting",
+				 has_pci_network(roots, share) ? "twinos0" : "",
+				 !has_parameter(fitted, "ip"), &words);
+	if (!err && !has_parameter(fitted, "console") && has_no_port(roots, share))
+		console = "console=hvc0";
+	if (!err && asprintf(line, "%s%s%s%s%s", words ?: "", words && (*console || *fitted) ? " " : "",
+			     console, *console && *fitted ? " " : "", fitted) < 0) {
+		*line = NULL;
+		err = refuse(ENOMEM, "not enough memory for the command line");
+	}
+	free(words);
+	free(fitted);
+	return err;
 }
 
 static int make_command_line(struct load *load, struct loaded *l)
@@ -266,9 +328,8 @@ static int make_command_line(struct load *load, struct loaded *l)
 	size_t length;
 	int err;
 
-	err = fit_command_line(load->request->command_line, &load->share,
-			       has_pci_serial(load->roots, &load->share), &load->command_line,
-			       &l->left_out);
+	err = make_line(load->roots, load->request, &load->share, load->id, &load->command_line,
+			&l->left_out);
 	own(l, load->command_line, 0);
 	own(l, l->left_out, 0);
 	if (err)

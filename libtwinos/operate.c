@@ -38,6 +38,7 @@ int load_os(const struct roots *roots, const struct request *r, bool may_replace
 					   l.nr_segments, l.segment);
 	if (number > 0) {
 		*id = number;
+		announce_os(roots, number);
 		if (*l.left_out)
 			fprintf(notes, "%s: left out of the command line, since it is about what is not in the share: %s\n",
 				twinos_program, l.left_out);
@@ -52,15 +53,27 @@ int launch_os(const struct roots *roots, uint32_t id)
 	struct os os;
 	int err = prepare_launch(roots, id, &os);
 
-	return err ? err : twinos_command(roots, TWINOS_REBOOT_LAUNCH, os.id, 0);
+	if (!err)
+		err = twinos_command(roots, TWINOS_REBOOT_LAUNCH, os.id, 0);
+	/* It runs, with or without. */
+	if (!err && link_terminal(roots, &os))
+		fprintf(stderr, "%s: warning: %s\n", twinos_program, refusal());
+	return err;
 }
 
 int unload_os(const struct roots *roots, uint32_t id)
 {
 	struct os os;
+	char terminal[32];
 	int err = prepare_unload(roots, id, &os);
 
-	return err ? err : twinos_command(roots, TWINOS_UNLOAD, os.id, 0);
+	if (err)
+		return err;
+	os_terminal(roots, os.id, terminal);
+	err = twinos_command(roots, TWINOS_UNLOAD, os.id, 0);
+	if (!err)
+		unlink_terminal(roots, terminal, NULL);
+	return err;
 }
 
 /**
@@ -129,8 +142,11 @@ int set_number(const struct roots *roots, uint32_t id, const char *file, unsigne
 
 /* ---- start ---- */
 
-/* The one of that name, which must not run; 0 if there is none. */
-static int number_of(const struct roots *roots, const char *name, uint32_t *id)
+/*
+ * The one of that name, which must not run; if there is none, the number that it gets where that
+ * has to be known beforehand, else 0.
+ */
+static int number_of(const struct roots *roots, const struct conf *conf, uint32_t *id)
 {
 	struct os_list list;
 	const struct os *os;
@@ -138,8 +154,8 @@ static int number_of(const struct roots *roots, const char *name, uint32_t *id)
 
 	if (err)
 		return err;
-	os = find_named(&list, name);
-	*id = os ? os->id : 0;
+	os = find_named(&list, conf->name);
+	*id = os ? os->id : conf->root ? free_id(&list) : 0;
 	if (!os || !os_running(os))
 		return 0;
 	return refuse(EBUSY, "it is %s already, as coexisting OS %u", state_name(os->state),
@@ -173,11 +189,12 @@ static int load_and_launch(const struct roots *roots, const struct conf *conf, s
 {
 	struct request request = {
 		.kernel = conf->kernel, .initrd = conf->initrd,
-		.command_line = conf->append ?: "", .name = conf->name, .share = conf->share,
+		.command_line = conf->append ?: "", .root = conf->root, .name = conf->name,
+		.share = conf->share,
 	};
 	char why[TWINOS_REFUSAL_MAX];
 	uint32_t id;
-	int err = number_of(roots, conf->name, &request.id);
+	int err = number_of(roots, conf, &request.id);
 
 	if (!err)
 		err = load_os(roots, &request, false, &id, notes);
@@ -215,7 +232,7 @@ int start_os(const struct roots *roots, const struct conf *conf, struct os *os, 
 			      conf->file);
 	err = check_leading(roots);
 	if (!err)
-		err = number_of(roots, conf->name, &id);
+		err = number_of(roots, conf, &id);
 	if (err)
 		return err;
 	door = open_door(roots);

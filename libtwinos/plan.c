@@ -280,7 +280,7 @@ static int take_devices(struct making *m)
 		err = take_function(m, &wanted->pci[i]);
 	for (i = 0; i < wanted->nr_irqs && !err; i++)
 		err = take_pin(m, wanted->irqs[i]);
-	if (!err && !wanted->nr_pci)
+	if (!err && !wanted->nr_pci && !m->request->root)
 		err = list_functions(m->roots, &m->confs, &m->oses, &m->plan->functions);
 	return err;
 }
@@ -636,7 +636,8 @@ static int make_command_line(struct making *m)
 
 	if (!file)
 		return out_of_memory();
-	fprintf(file, "root=LABEL=%s ro", m->request->name);
+	if (!m->request->root)
+		fprintf(file, " root=LABEL=%s ro", m->request->name);
 	for (i = 0; i < m->share->nr_irqs; i++)
 		if (m->share->irqs[i] == 3 || m->share->irqs[i] == 4)
 			fprintf(file, " console=ttyS%d", m->share->irqs[i] == 3);
@@ -649,8 +650,9 @@ static int make_command_line(struct making *m)
 		free(text);
 		return out_of_memory();
 	}
-	m->plan->conf.append = text;
-	return 0;
+	m->plan->conf.append = strdup(text + (*text == ' '));
+	free(text);
+	return m->plan->conf.append ? 0 : out_of_memory();
 }
 
 /* ---- the files ---- */
@@ -698,12 +700,18 @@ static void write_conf(FILE *file, const struct making *m)
 		"\n[boot]\nkernel = %s\n", conf->name, conf->name, conf->kernel);
 	if (conf->initrd)
 		fprintf(file, "initrd = %s\n", conf->initrd);
-	fprintf(file,
-		"# To be changed: root= names the root file system of this OS, which is on a disk of its\n"
-		"# share, not the leading OS's (blkid shows labels and UUIDs). What the leading OS says\n"
-		"# about mitigations and the like should be said here, too.\n"
-		"append = %s\n"
-		"\n[share]\n%s", conf->append, why_there(m));
+	if (conf->root)
+		fprintf(file,
+			"# Its root file system, which the leading OS, or the server that is named, exports to\n"
+			"# it; twinos.conf(5) has examples.\n"
+			"root = %s\n"
+			"# What the leading OS says about mitigations and the like should be said here, too.\n",
+			conf->root);
+	else
+		fputs("# To be changed: root= names the root file system of this OS, which is on a disk of its\n"
+		      "# share, not the leading OS's (blkid shows labels and UUIDs). What the leading OS says\n"
+		      "# about mitigations and the like should be said here, too.\n", file);
+	fprintf(file, "append = %s\n\n[share]\n%s", conf->append, why_there(m));
 	format_range(&window, text, sizeof(text));
 	fprintf(file, "memory = %s\n", text);
 	if (share->low.size) {
@@ -722,11 +730,12 @@ static void write_conf(FILE *file, const struct making *m)
 	} else {
 		fputs("# No cpus: it shares CPU 0 with the leading OS.\n", file);
 	}
+	fputs(share->nr_pci ? "pci = " : "pci =", file);
 	for (i = 0; i < share->nr_pci; i++) {
 		format_function(&share->pci[i], text, sizeof(text));
-		fprintf(file, "%s%s", i ? "," : "pci = ", text);
+		fprintf(file, "%s%s", i ? "," : "", text);
 	}
-	fputs(i ? "\n" : "", file);
+	fputc('\n', file);
 	for (i = 0; i < share->nr_irqs; i++)
 		fprintf(file, "%s%u", i ? "," : "irq = ", share->irqs[i]);
 	fputs(i ? "\n" : "", file);
@@ -823,8 +832,18 @@ static int check_kernel_fits(struct making *m)
 static int check_request(const struct making *m)
 {
 	const struct plan_request *r = m->request;
-	const struct conf *conf = &m->plan->conf;
+	struct conf *conf = &m->plan->conf;
+	struct network_root root;
+	int err;
 
+	if (r->root) {
+		err = parse_root(r->root, &root);
+		if (err)
+			return err;
+		conf->root = strdup(r->root);
+		if (!conf->root)
+			return out_of_memory();
+	}
 	if (!is_name(r->name))
 		return refuse(EINVAL, "%s cannot be the name of an OS; it is lower-case letters, digits, - and _, at most %d, and not a number",
 			      r->name, TWINOS_NAME_SIZE - 1);

@@ -36,8 +36,10 @@ static const char help[] =
 "  plan     NAME --memory=SIZE       find a share that fits this machine; write its file, the\n"
 "           [--cpus=COUNT]           boot line and rules for udev. COUNT CPUs of its own, 0:\n"
 "           [--pci=BDF,...]          it shares CPU 0. --force: in place of a file that is\n"
-"           [--irq=PIN,...]          there. --dry-run: only show what would be written\n"
-"           [--force] [--dry-run] [--json]\n"
+"           [--irq=PIN,...]          there. --dry-run: only show what would be written.\n"
+"           [--root=KIND:PLACE]      Its root is on a disk of these, or nfs:PATH, nbd:EXPORT or\n"
+"           [--force] [--dry-run]    9p:PATH, from the leading OS or from KIND://SERVER/...\n"
+"           [--json]\n"
 "  plan     --update [--dry-run] [--json]\n"
 "                                    boot line and rules alone, from all files as they are\n"
 "  check    [NAME | FILE]... [--json]  all that is wrong with these, or with all\n"
@@ -78,7 +80,7 @@ static const struct command commands[] = {
 	{ "metrics", run_metrics, TAKES(OUTPUT), 0, 0, false },
 	{ "map", run_map, TAKES(SVG) | TAKES(JSON), 0, 0, false },
 	{ "timeline", run_timeline, TAKES(SVG) | TAKES(JSON) | TAKES(FOR) | TAKES(INPUT), 0, 1, true },
-	{ "plan", run_plan, TAKES(MEMORY) | TAKES(CPUS) | TAKES(PCI) | TAKES(IRQ) | TAKES(FORCE) |
+	{ "plan", run_plan, TAKES(MEMORY) | TAKES(CPUS) | TAKES(PCI) | TAKES(IRQ) | TAKES(ROOT) | TAKES(FORCE) |
 	  TAKES(UPDATE) | TAKES(DRY_RUN) | TAKES(JSON), 0, 1, false },
 	{ "check", run_check, TAKES(JSON), 0, UINT_MAX, false },
 	{ "start", run_start, TAKES(ALL) | TAKES(TIMEOUT), 0, UINT_MAX, false },
@@ -117,6 +119,7 @@ static const struct option long_options[] = {
 	LONG(CPUS, "cpus", required_argument),
 	LONG(PCI, "pci", required_argument),
 	LONG(IRQ, "irq", required_argument),
+	LONG(ROOT, "root", required_argument),
 	LONG(FORCE, "force", no_argument),
 	LONG(UPDATE, "update", no_argument),
 	LONG(DRY_RUN, "dry-run", no_argument),

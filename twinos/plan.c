@@ -19,6 +19,7 @@ static void take_share(const struct options *options, struct plan_request *reque
 {
 	struct share_options *devices = &request->devices;
 	const char *const *text = options->text;
+	struct network_root root;
 	int err = 0;
 
 	if (!GIVEN(options, MEMORY))
@@ -31,6 +32,10 @@ static void take_share(const struct options *options, struct plan_request *reque
 		err = share_option(devices, "--pci", "pci", text[OPTION_PCI]);
 	if (!err && GIVEN(options, IRQ))
 		err = share_option(devices, "--irq", "irq", text[OPTION_IRQ]);
+	if (!err && GIVEN(options, ROOT)) {
+		request->root = text[OPTION_ROOT];
+		err = parse_root(request->root, &root);
+	}
 	if (err)
 		die(EXIT_USAGE, "%s", refusal());
 }
@@ -38,7 +43,7 @@ static void take_share(const struct options *options, struct plan_request *reque
 static void refuse_with_update(const struct options *options)
 {
 	static const enum option_key keys[] = {
-		OPTION_MEMORY, OPTION_CPUS, OPTION_PCI, OPTION_IRQ, OPTION_FORCE,
+		OPTION_MEMORY, OPTION_CPUS, OPTION_PCI, OPTION_IRQ, OPTION_ROOT, OPTION_FORCE,
 	};
 	unsigned int i;
 
@@ -66,7 +71,8 @@ static int next_steps(const struct plan *plan, bool update, struct texts *steps)
 	int err = 0;
 
 	if (!update)
-		err = add_text(steps, "look at %s, and say in append where its root file system is",
+		err = add_text(steps, plan->conf.root ? "look at %s" :
+			       "look at %s, and say in append where its root file system is",
 			       plan->conf.file);
 	if (!err && has_grub())
 		err = add_text(steps, "update-grub");
@@ -131,6 +137,8 @@ static void show_json(const struct plan *plan, const struct texts *steps, bool u
 	if (!update) {
 		json_object_set_new(object, "name", json_string(plan->conf.name));
 		json_object_set_new(object, "share", share_object(plan));
+		if (plan->conf.root)
+			json_object_set_new(object, "root", json_string(plan->conf.root));
 		json_object_set_new(object, "functions", texts_json(&plan->functions));
 	}
 	for (i = 0; i < plan->nr_files; i++)

@@ -70,6 +70,9 @@ _twinos()
 		candidates=(empty loaded starting running stopped crashed hung)
 		candidates=("${candidates[@]/#/"$before"}")
 		;;
+	--root=*)
+		candidates=(--root=nfs: --root=nbd: --root=9p:)
+		;;
 	--svg=* | --input=* | --output=*)
 		before=${current%%=*}=
 		mapfile -t candidates < <(compgen -f -- "${current#*=}")
@@ -91,7 +94,7 @@ _twinos()
 		map) candidates=(--json --svg=) ;;
 		timeline) candidates=(--json --svg= --for= --input= --os=) ;;
 		plan)
-			candidates=(--memory= --cpus= --pci= --irq= --force --update --dry-run --json)
+			candidates=(--memory= --cpus= --pci= --irq= --root= --force --update --dry-run --json)
 			;;
 		start) candidates=(--all --timeout=) ;;
 		stop) candidates=(--all --limit= --quiet) ;;
@@ -135,7 +138,7 @@ _twinos()
 		for word in "${candidates[@]}"; do
 			[[ $word != "$current"* ]] || printf '%s\n' "$word"
 		done | sort -u)
-	[[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *= ]] || compopt -o nospace
+	[[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *[=:] ]] || compopt -o nospace
 	# Bash replaces only what is behind the last character at which it breaks words.
 	before=${current%"${current##*["$COMP_WORDBREAKS"]}"}
 	COMPREPLY=("${COMPREPLY[@]#"$before"}")

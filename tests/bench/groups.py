@@ -850,6 +850,53 @@ group(
     coexisting=":")
 
 
+# net-day
+
+
+def day(run):
+    return field(run.leading, "day: ok", "hours"), f"{field(run.leading, 'day: ok', 'n')} launches"
+
+
+def day_memory(run):
+    before, after = (field(run.leading, "day: ok", word) for word in ("before", "after"))
+    return before - after, f"free at first {before} KiB, at last {after} KiB"
+
+
+group(
+    "net-day",
+    Row("day", "hours of traffic, kills and relaunches at random", ">= 24", ">= 24", "h", day),
+    Row("day_memory", "memory that they cost", "<= 64", "<= 0", "KiB", day_memory),
+    options=("-I", "-c", "2"),
+    leading='''
+		dmesg -n 1
+		random() { echo $(((RANDOM * 32768 + RANDOM) % $1)); }
+		free_now() { sleep 1; sync; echo 3 >/proc/sys/vm/drop_caches; free_memory; }
+		cycle=0 before=
+		load --twinos-pci= >/dev/null
+		net_up 1
+		until [ $(cut -d. -f1 /proc/uptime) -ge 86400 ]; do
+			[ $cycle != 8 ] || before=$(free_now)
+			load --twinos-pci= $([ $((cycle % 2)) = 0 ] || echo --twinos-cpus=1) >/dev/null
+			kexec -e
+			await running 60
+			await_log "say: serving" 60
+			await_carrier 1 1 10
+			netrate stream 10.87.1.2 5001 2 >/dev/null
+			sleep $(random 1500)
+			ping -c 2 10.87.1.2 >/dev/null
+			netrate stream 10.87.1.2 5001 1000 >/dev/null 2>&1 & stream=$!
+			usleep $(random 400000)
+			if [ $(random 3) = 0 ]; then kexec --twinos-stop 2>/dev/null; else kexec --twinos-kill; fi
+			kill $stream 2>/dev/null || :
+			wait $stream || :
+			sleep $(random 60)
+			cycle=$((cycle + 1))
+		done
+		echo "day: ok n $cycle hours $(($(cut -d. -f1 /proc/uptime) / 3600)) before $before after $(free_now)"
+	''',
+    coexisting=NET_SERVER)
+
+
 # patch, check
 
 

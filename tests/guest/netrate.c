@@ -3,6 +3,7 @@
  * How fast TCP is. "serve ADDRESS PORT" answers one peer after the other; "stream ADDRESS PORT
  * MEGABYTES" sends so much to one and waits until all of it has been read, "ping ADDRESS PORT COUNT"
  * sends a byte and waits for it to come back, so often. Time is CLOCK_MONOTONIC.
+ * "flood ADDRESS PORT COUNT" sends datagrams that nobody answers, one a millisecond.
  */
 #include "guest.h"
 
@@ -106,6 +107,17 @@ static void ping(const struct sockaddr_in *address, long count)
 	printf("netrate: round trip %.3f us\n", (now() - begin) / count * 1e6);
 }
 
+static void flood(const struct sockaddr_in *address, long count)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	while (count--) {
+		sendto(fd, block, 100, MSG_DONTWAIT, (const struct sockaddr *)address,
+		       sizeof(*address));
+		usleep(1000);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
@@ -113,7 +125,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	setlinebuf(stdout);
 	if (argc < 4 || inet_pton(AF_INET, argv[2], &address.sin_addr) != 1)
-		failed("usage: netrate serve|stream|ping ADDRESS PORT [MEGABYTES|COUNT]");
+		failed("usage: netrate serve|stream|ping|flood ADDRESS PORT [MEGABYTES|COUNT]");
 	address.sin_port = htons(atoi(argv[3]));
 	if (!strcmp(argv[1], "serve"))
 		serve(&address);
@@ -121,7 +133,9 @@ int main(int argc, char **argv)
 		stream(&address, atol(argv[4]));
 	else if (argc > 4 && !strcmp(argv[1], "ping"))
 		ping(&address, atol(argv[4]));
+	else if (argc > 4 && !strcmp(argv[1], "flood"))
+		flood(&address, atol(argv[4]));
 	else
-		failed("stream and ping want to know how much");
+		failed("it wants to know how much");
 	return 0;
 }

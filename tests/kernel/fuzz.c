@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rubbish in all that two OSes share for console and network, written by one of them while it is
- * in use: N written to /sys/module/twinos_fuzz/parameters/writes makes so many changes, most of
- * which are undone a moment later, so that what is behind the next check is reached, too. In a
- * coexisting OS of what it shares itself, in the leading OS of what OS 1 does; the numbers of the
- * rings and the bytes in them, descriptors, registers of the device, features, the console's
- * positions. seed makes a run another one.
+ * Rubbish in all that one of two OSes tells the other for console and network, written by the one
+ * while it is in use: N written to /sys/module/twinos_fuzz/parameters/writes makes so many changes,
+ * most of which are undone a moment later, so that what is behind the next check is reached, too.
+ * In a coexisting OS of what a driver writes, in the leading OS of what the device of OS 1 writes.
+ * "what" selects: 1 the registers (always undone), 2 the console's positions and wishes, 4 the
+ * descriptors, 8 indexes and events of the rings; seed makes a run another one.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -33,9 +33,13 @@ struct target {
 	u8 *at;
 	size_t size;
 	bool mapped;
+	bool undo;		/* always */
 };
 
-#define TARGETS (3 + 3 * TWINOS_QUEUES)
+static unsigned int what = 15;
+module_param(what, uint, 0644);
+
+#define TARGETS (2 + 2 * TWINOS_QUEUES)
 
 static void find_ring_part(struct target *t, u64 pa, size_t size)
 {
@@ -44,6 +48,7 @@ static void find_ring_part(struct target *t, u64 pa, size_t size)
 	t->size = t->at ? size : 0;
 }
 
+/* A part that is not to be changed stays empty. */
 static bool find_targets(struct target *t)
 {
 	struct twinos_shared *shared = twinos_coexisting() ? twinos_shared() : twinos_slot(1);
@@ -53,17 +58,27 @@ static bool find_targets(struct target *t)
 	if (!shared || shared->magic != TWINOS_SHARED_MAGIC)
 		return false;
 	regs = (void *)shared - TWINOS_SHARED_OFFSET + TWINOS_NET_OFFSET;
-	*t++ = (struct target) { (u8 *)regs, sizeof(*regs) };
-	*t++ = (struct target) { (u8 *)&shared->output, 2 * sizeof(shared->output) };
-	*t++ = (struct target) { (u8 *)&shared->reading, sizeof(shared->reading) };
+	if (what & 1 && twinos_coexisting())
+		t[0] = (struct target) { (u8 *)&regs->driver_features,
+					 offsetof(struct twinos_virtio, interrupts) - 8, false, true };
+	else if (what & 1)
+		t[0] = (struct target) { (u8 *)&regs->interrupts,
+					 sizeof(*regs) - offsetof(struct twinos_virtio, interrupts),
+					 false, true };
+	if (what & 2)
+		t[1] = (struct target) { (u8 *)&shared->output, 2 * sizeof(shared->output) };
 	for (i = 0; i < TWINOS_QUEUES; i++) {
 		u32 n = regs->queues[i].size;
 
 		if (!n || n > TWINOS_QUEUE_SIZE)
 			return false;
-		find_ring_part(t++, regs->queues[i].descriptors, n * sizeof(struct vring_desc));
-		find_ring_part(t++, regs->queues[i].available, 6 + 2 * n);
-		find_ring_part(t++, regs->queues[i].used, 6 + 8 * n);
+		if (what & 4 && twinos_coexisting())
+			find_ring_part(&t[2 + 2 * i], regs->queues[i].descriptors,
+				       n * sizeof(struct vring_desc));
+		if (what & 8 && twinos_coexisting())
+			find_ring_part(&t[3 + 2 * i], regs->queues[i].available, 6 + 2 * n);
+		else if (what & 8)
+			find_ring_part(&t[3 + 2 * i], regs->queues[i].used, 6 + 8 * n);
 	}
 	return true;
 }
@@ -110,7 +125,7 @@ static void change(const struct target *t, struct rnd_state *rnd)
 	done++;
 	if (pause_us)
 		udelay(prandom_u32_state(rnd) % pause_us);
-	if (prandom_u32_state(rnd) % 64)
+	if (t->undo || prandom_u32_state(rnd) % 64)
 		memcpy(at, &old, width);
 }
 
@@ -127,10 +142,8 @@ static int fuzz(const char *text, const struct kernel_param *unused)
 	prandom_seed_state(&rnd, seed);
 	if (!find_targets(targets))
 		return -ENODEV;
-	while (n--) {
+	for (done = 0; done < n && what & 15; cond_resched())
 		change(&targets[prandom_u32_state(&rnd) % TARGETS], &rnd);
-		cond_resched();
-	}
 	for (i = 0; i < TARGETS; i++)
 		if (targets[i].mapped)
 			memunmap(targets[i].at);

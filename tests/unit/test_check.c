@@ -247,10 +247,10 @@ static void several(void **state)
 {
 	(void)state;
 	tree__file(&t, WEB,
-		   "[boot]\nkernel = /none\ninitrd = /none\nroot = x\n[share]\nmemory = 1G@0x140000000\n"
+		   "[boot]\nkernel = /none\ninitrd = /none\nroots = x\n[share]\nmemory = 1G@0x140000000\n"
 		   "cpus = 0,9\npci = 0000:00:05.0\nirq = 12\n[run]\nslice = 5\n");
 	finds(false,
-	      WEB ":4: error: there is no key root in [boot]; known are kernel, initrd, append\n"
+	      WEB ":4: error: there is no key roots in [boot]; known are kernel, initrd, root, append\n"
 	      WEB ":11: error: slice=5: give a number of microseconds from 100 to 1000000\n"
 	      WEB ":3: error: /none cannot be read: No such file or directory\n"
 	      WEB ":2: error: /none cannot be read: No such file or directory\n"
@@ -388,6 +388,42 @@ static void command_lines(void **state)
 	finds(false, WEB ":4: error: the command line has 2115 characters; this kernel takes at most 2047\n");
 	web_with(APPEND, NULL);
 	finds(true, "");
+}
+
+/* All from the leading OS: no function, no pin, and a number that the start chooses. */
+static void network_roots(void **state)
+{
+	static const char conf[] = "[boot]\nkernel = %s/boot/vmlinuz-" VERSION "\ninitrd = %s/boot/initrd.img-" VERSION
+		"\nroot = %s\n[share]\nmemory = 1G@0x100000000\nlow = 64K@0x80000\ncpus = 1,5\n%s";
+	char text[3000] = "nfs:/";
+
+	(void)state;
+	tree__file(&t, WEB, conf, t.root, t.root, "nfs:/srv/web", "");
+	update_boot_files();
+	finds(true, WEB ":4: warning: no line of etc/exports exports /srv/web, or a folder above it, by NFS\n");
+	tree__file(&t, "etc/exports", "/srv *(rw)\n");
+	finds(true, "");
+	tree__os(&t, 1, "running", "dedicated", "name db\nwindow 0x300000000-0x30fffffff\ncpu 3\n");
+	finds(true, "");
+	tree__file(&t, "etc/default/twinos", "NET4=10\n");
+	finds(false, WEB ":4: error: etc/default/twinos: NET4=10 is not the first half of an IPv4 address, as in NET4=10.87\n");
+	tree__file(&t, "etc/default/twinos", "NET4=10.1\n");
+	tree__file(&t, WEB, conf, t.root, t.root, "nbd:web", "");
+	finds(true, "");
+	tree__file(&t, "etc/nbd-server/config", "[generic]\n");
+	finds(true, WEB ":4: warning: there is no section [web] in etc/nbd-server/config, and so no such export\n");
+	tree__file(&t, "proc/net/tcp", "\n");
+	tree__file(&t, WEB, conf, t.root, t.root, "9p:/srv/web", "");
+	finds(true, WEB ":4: warning: no 9P server listens on TCP port 564 of this machine\n");
+	tree__file(&t, WEB, conf, t.root, t.root, "9p://192.0.2.1/srv/web", "");
+	finds(true, "");
+	tree__file(&t, WEB, conf, t.root, t.root, "tape:web", "");
+	finds(false, WEB ":4: error: root=tape:web is none of nfs:PATH, nbd:EXPORT and 9p:PATH; what is on a disk of the share belongs into append\n");
+	/* Its words count. */
+	memset(text + strlen(text), 'x', 2000);
+	tree__file(&t, "etc/exports", "/ *(rw)\n");
+	tree__file(&t, WEB, conf, t.root, t.root, text, "");
+	finds_among(false, WEB, 0, "error: the command line has ");
 }
 
 /* ---- memory and boot line ---- */
@@ -692,7 +728,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(nothing), TEST(none), TEST(several), TEST(kernels), TEST(initrds),
-		TEST(modules), TEST(damaged_archives), TEST(command_lines),
+		TEST(modules), TEST(damaged_archives), TEST(command_lines), TEST(network_roots),
 		TEST(boot_line_changed), TEST(boot_line_missing), TEST(no_memory_there),
 		TEST(machine), TEST(cpus), TEST(devices), TEST(running), TEST(conflicts),
 		TEST(both_time_shared), TEST(files), TEST(next_boot), TEST(not_run_yet),

@@ -174,12 +174,23 @@ static void words(void **state)
 	keep(0, "x=\"\" y=\"");
 }
 
+static void parameters(void **state)
+{
+	(void)state;
+	assert_true(has_parameter("root=/dev/vda", "root"));
+	assert_true(has_parameter(" quiet \"root=LABEL=a b\" rw", "root"));
+	assert_true(has_parameter("quiet root", "root"));
+	assert_false(has_parameter("", "root"));
+	assert_false(has_parameter("rootwait xroot=1 a=\"root=1 root=2\"", "root"));
+	assert_false(has_parameter("quiet -- root=/dev/vda", "root"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ordinary), cmocka_unit_test(consoles),
 		cmocka_unit_test(early_consoles), cmocka_unit_test(memory_and_machine),
-		cmocka_unit_test(words),
+		cmocka_unit_test(words), cmocka_unit_test(parameters),
 	};
 
 	return cmocka_run_group_tests_name("cmdline", tests, NULL, NULL);

@@ -102,6 +102,7 @@ static void least(void **state)
 	assert_int_equal(load("web"), 0);
 	assert_null(conf.initrd);
 	assert_null(conf.append);
+	assert_null(conf.root);
 	assert_false(conf.share.has_mem_min || conf.share.has_low || conf.share.has_cpus ||
 		     conf.share.has_pci || conf.share.has_irq || conf.has_mode || conf.autostart);
 	assert_int_equal(conf.slice_us, 0);
@@ -212,7 +213,7 @@ static void wrong(void **state)
 		{ "[boot]\nkernel =\n", 2, "kernel is empty" },
 		{ "[boot]\nkernel = vmlinuz\n", 2, "kernel=vmlinuz does not begin with /" },
 		{ KERNEL "initrd = initrd\n", 3, "initrd=initrd does not begin with /" },
-		{ KERNEL "colour = red\n", 3, "there is no key colour in [boot]; known are kernel, initrd, append" },
+		{ KERNEL "colour = red\n", 3, "there is no key colour in [boot]; known are kernel, initrd, root, append" },
 		{ KERNEL "cpus = 2\n", 3, "cpus belongs to [share], not to [boot]" },
 		{ KERNEL "[share]\nmem-min = 1M\n", 4, "there is no key mem-min in [share]; known are memory, low, cpus, pci, irq, mode" },
 		{ KERNEL "[other]\ncpus = 2\n", 3, "there is no section other; known are boot, share, run" },
@@ -282,7 +283,7 @@ static void all_findings(void **state)
 	tree__file(&t, WEB ".d/1.conf", "[what]\n[run]\nslice = fast\nweight = 20\n");
 	assert_int_equal(look("web"), 0);
 	assert_string_equal(findings,
-		WEB ":2: there is no key colour in [boot]; known are kernel, initrd, append\n"
+		WEB ":2: there is no key colour in [boot]; known are kernel, initrd, root, append\n"
 		WEB ":3: kernel=k does not begin with /; give the whole path\n"
 		WEB ":5: cpus=x,y is not a list of CPU numbers, as in 1,3-5\n"
 		WEB ":9: weight=0: give a number of percent from 1 to 99\n"
@@ -324,6 +325,27 @@ static void no_files(void **state)
 	}
 }
 
+static void roots(void **state)
+{
+	(void)state;
+	tree__file(&t, WEB, KERNEL "root = nfs:/srv/web\nappend = quiet -- root=x\n");
+	assert_int_equal(load("web"), 0);
+	assert_string_equal(conf.root, "nfs:/srv/web");
+	assert_int_equal(conf.said[CONF_ROOT].line, 3);
+	/* A drop-in takes it away, and has another. */
+	tree__file(&t, WEB ".d/a.conf", "[boot]\nroot =\nappend = root=/dev/vda\n");
+	assert_int_equal(load("web"), 0);
+	assert_null(conf.root);
+	tree__file(&t, WEB ".d/b.conf", "[boot]\nroot = nbd:web\n");
+	assert_refused(load("web"), "web.conf.d/b.conf:2: root=nbd:web and a root= in append name two root file systems; leave one of them out");
+	assert_int_equal(look("web"), 0);
+	assert_string_equal(findings, WEB ".d/b.conf:2: root=nbd:web and a root= in append name two root file systems; leave one of them out\n");
+	tree__file(&t, WEB ".d/b.conf", "[boot]\nroot = nfs:/srv/my web\n");
+	assert_refused(load("web"), "web.conf.d/b.conf:2: root=nfs:/srv/my web has a blank");
+	tree__file(&t, WEB ".d/b.conf", "[boot]\nroot = LABEL=web\n");
+	assert_refused(load("web"), "b.conf:2: root=LABEL=web is none of nfs:PATH, nbd:EXPORT and 9p:PATH");
+}
+
 static void lists(void **state)
 {
 	struct conf_names names;
@@ -352,7 +374,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(whole), TEST(least), TEST(by_path), TEST(continued), TEST(drop_ins),
-		TEST(wrong), TEST(all_findings), TEST(no_files), TEST(lists),
+		TEST(wrong), TEST(all_findings), TEST(no_files), TEST(roots), TEST(lists),
 	};
 
 	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);

@@ -303,14 +303,55 @@ static void expect_line(const char *line, const char *given, const char *left_ou
 	release(&loaded);
 }
 
+/* A root file system from the network, and what of the user's own words replaces. */
+static void network_root(void **state)
+{
+	(void)state;
+	request.name = "web";
+	request.root = "nfs:/srv/web";
+	expect_line("quiet", "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=10.87.1.2:10.87.1.1:10.87.1.1:255.255.255.0:web::off console=hvc0 quiet", "");
+	expect_line("", "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=10.87.1.2:10.87.1.1:10.87.1.1:255.255.255.0:web::off console=hvc0", "");
+	expect_line("ip=dhcp console=tty0 ro", "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=dhcp console=tty0 ro", "");
+	request.id = 7;
+	request.name = "";
+	request.root = "nbd:web";
+	expect_line("console=hvc0", "root=/dev/nbd0 nbdroot=10.87.7.1,web,nbd0 ip=10.87.7.2:10.87.7.1:10.87.7.1:255.255.255.0:coexisting::off console=hvc0", "");
+	/* With a card of its own, the interface is said. (It is refused after that.) */
+	request.share.has_pci = true;
+	request.share.nr_pci = 1;
+	request.share.pci[0].devfn = 31 << 3;
+	tree__file(&t, "sys/bus/pci/devices/0000:00:1f.0/class", "0x020000\n");
+	request.command_line = "";
+	{
+		char *line, *left_out;
+
+		assert_int_equal(make_line(&t.roots, &request, &request.share, 7, &line, &left_out), 0);
+		assert_non_null(strstr(line, ":coexisting:twinos0:off console=hvc0"));
+		free(line);
+		free(left_out);
+	}
+	tree__file(&t, "etc/default/twinos", "NET4=1000.1\n");
+	request.share.nr_pci = 0;
+	assert_refused(prepare(), "NET4=1000.1 is not the first half of an IPv4 address");
+	release(&loaded);
+}
+
 /* What is not in the share is not in the command line that the kernel gets. */
 static void command_line(void **state)
 {
 	static char line[2600], word[1100];
 
 	(void)state;
-	expect_line("earlyprintk=serial,ttyS0 quiet", "quiet", "earlyprintk=serial,ttyS0");
-	expect_line("console=ttyS0 x", "x", "console=ttyS0");
+	/* Without a port it has the terminal that every OS has. */
+	expect_line("earlyprintk=serial,ttyS0 quiet", "console=hvc0 quiet", "earlyprintk=serial,ttyS0");
+	expect_line("console=ttyS0 x", "console=hvc0 x", "console=ttyS0");
+	expect_line("", "console=hvc0", "");
+	expect_line("console=tty0 x", "console=tty0 x", "");
+	expect_line("x -- console=tty0", "console=hvc0 x -- console=tty0", "");
+	give_pin(11);
+	expect_line("x", "console=hvc0 x", "");
+	give_pin(3);
+	expect_line("x", "x", "");
 	give_pin(3);
 	expect_line("earlyprintk=ttyS1 mem=1G console=ttyS0 console=ttyS1",
 		    "earlyprintk=ttyS1 console=ttyS1", "mem=1G console=ttyS0");
@@ -489,7 +530,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(direct), TEST(defaults_of_the_machine), TEST(through_the_decompressor),
 		TEST(refusals), TEST(dedicated),
-		TEST(numbers), TEST(command_line), TEST(span), TEST(five_levels), TEST(no5lvl),
+		TEST(numbers), TEST(command_line), TEST(network_root), TEST(span), TEST(five_levels), TEST(no5lvl),
 		TEST(little_memory), TEST(leading), TEST(wrong_purgatory),
 	};
 

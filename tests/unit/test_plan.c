@@ -871,6 +871,37 @@ static void read_again(void **state)
 	free_conf(&conf);
 }
 
+/* Its root file system from the network, and no function. */
+static void network_root(void **state)
+{
+	struct conf conf;
+
+	(void)state;
+	machine("laptop");
+	add_pci("pci0000:00", "0000:00:04.0", 0x020000, -1, 64);
+	request.cpus = 2;
+	made();
+	assert_int_equal(plan.functions.nr, 1);
+	file_has(2, "\npci =\n");
+	file_has(2, "\nappend = root=LABEL=web ro ");
+	request.root = "nfs:/srv/web";
+	made();
+	/* It needs none, so that none is offered. */
+	assert_int_equal(plan.functions.nr, 0);
+	file_has(2, "\nroot = nfs:/srv/web\n");
+	file_has(2, "\npci =\n");
+	file_has(2, "\nappend = swiotlb=noforce noresume ");
+	assert_null(strstr(plan.files[2].text, "root=LABEL"));
+	assert_int_equal(write_files(plan.files, plan.nr_files), 0);
+	assert_int_equal(read_conf(&t.roots, "web", &conf, NULL, NULL), 0);
+	assert_string_equal(conf.root, "nfs:/srv/web");
+	assert_int_equal(conf.share.nr_pci, 0);
+	free_conf(&conf);
+	request.force = true;
+	request.root = "web";
+	assert_refused(make(), "root=web is none of nfs:PATH");
+}
+
 static bool is_there(const char *path)
 {
 	char full[300];
@@ -1062,7 +1093,8 @@ int main(void)
 		TEST(two_kinds), TEST(no_cores), TEST(highest_low_slice),
 		TEST(no_low_slice), TEST(nodes), TEST(other_node),
 		TEST(hole_in_node), TEST(functions), TEST(company), TEST(drivers), TEST(kernels),
-		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(all_or_none),
+		TEST(names), TEST(boot_files_of_all), TEST(read_again), TEST(network_root),
+		TEST(all_or_none),
 		TEST(no_room), TEST(range_sets), TEST(boot_options),
 	};
 

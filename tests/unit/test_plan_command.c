@@ -79,6 +79,8 @@ static void usage(void **state)
 	says("plan web --memory=1G --cpus=65", 100, "--cpus=65: give a number of CPUs from 0 to 64");
 	says("plan web --memory=1G --pci=x", 100, "--pci=x is not a list");
 	says("plan web --memory=1G --irq=99", 100, "--irq=99: only the ISA interrupt pins");
+	says("plan web --memory=1G --root=web", 100, "root=web is none of nfs:PATH, nbd:EXPORT and 9p:PATH");
+	says("plan --update --root=nfs:/srv", 100, "--update makes files from");
 	says("plan web db --memory=1G", 100, "'db' does not belong there");
 	says("plan --update --memory=1G", 100, "--update makes files from the configurations as they are");
 	says("plan --update web", 100, "--update makes files");
@@ -96,6 +98,8 @@ static void dry_run(void **state)
 	assert_non_null(strstr(output, "==> /etc/udev/rules.d/60-twinos.rules <==\n"));
 	assert_false(is_there("etc/twinos"));
 	assert_false(is_there("etc/default/grub.d"));
+	says("plan web --memory=1G --root=nfs:/srv/web --dry-run", 0, "\nroot = nfs:/srv/web\n");
+	says("plan web --memory=1G --root=nfs:/srv/web --dry-run --json", 0, "\"root\":\"nfs:/srv/web\"");
 	says("plan web --memory=1G --cpus=2 --dry-run --json", 0, "\"written\":false");
 	assert_non_null(strstr(output, "\"share\":{\"memory\":\"1G@0x100000000\",\"low\":\"64K@0x80000\",\"cpus\":[1,5],\"pci\":[],\"irq\":[],\"node\":0}"));
 	assert_non_null(strstr(output, "\"warnings\":[\"there is no "));
