@@ -71,7 +71,9 @@ static void check(struct stream *s, const uint8_t *buffer, size_t n, uint64_t si
 				   buffer[i] == s->begin[0];
 			continue;
 		}
-		if (s->done == size || buffer[i] != next(s)) {
+		if (s->done == size)	/* what comes behind it is none of ours */
+			return;
+		if (buffer[i] != next(s)) {
 			printf("termcheck: byte %llu is wrong\n", (unsigned long long)s->done);
 			exit(1);
 		}

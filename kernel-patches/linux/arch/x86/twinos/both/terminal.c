@@ -218,8 +218,8 @@ void twinos_terminal_answer(u32 number)
 	in = twinos_coexisting() ? &shared->input : &shared->output;
 	if (READ_ONCE(in->head) == READ_ONCE(in->tail) && !xchg(&t->waiting, false))
 		return;
-	if (hvc_poll(hp))
-		hvc_kick();
+	/* All of it in hvc's thread: what hvc_poll() has read it commits without a lock. */
+	hvc_kick();
 }
 
 /** twinos_terminal_add() - a terminal, hvc and its number up to 15. Process context. */
