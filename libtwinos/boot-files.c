@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,24 +47,6 @@ void format_function(const struct twinos_pci *pci, char *text, size_t size)
 {
 	snprintf(text, size, "%04x:%02x:%02x.%x", pci->domain, pci->bus, pci->devfn >> 3,
 		 pci->devfn & 7);
-}
-
-/** twinos_path() - a file below a root; the path is to be freed, NULL without memory */
-char *twinos_path(const char *root, const char *format, ...)
-{
-	char *name, *path;
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&name, format, args) < 0)
-		name = NULL;
-	va_end(args);
-	if (!name || asprintf(&path, "%s/%s", root, name) < 0)
-		path = NULL;
-	free(name);
-	if (!path)
-		out_of_memory();
-	return path;
 }
 
 static bool ends_word(char c)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files of procfs and sysfs. They are read as a whole, however long they or
+ * Paths, and files of procfs and sysfs. They are read as a whole, however long they or
  * their lines are, and what cannot be read is an error, never an empty file.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -93,4 +96,22 @@ char *next_line(char **text)
 	*text = *end ? end + 1 : end;
 	*end = 0;
 	return line;
+}
+
+/** twinos_path() - a file below a root; the path is to be freed, NULL without memory */
+char *twinos_path(const char *root, const char *format, ...)
+{
+	char *name, *path;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&name, format, args) < 0)
+		name = NULL;
+	va_end(args);
+	if (!name || asprintf(&path, "%s/%s", root, name) < 0)
+		path = NULL;
+	free(name);
+	if (!path)
+		refuse(ENOMEM, "not enough memory");
+	return path;
 }

@@ -25,13 +25,14 @@ static struct way way_of(struct twinos_shared *shared, bool output)
 {
 	u8 *area = (u8 *)shared - TWINOS_SHARED_OFFSET;
 
-	if (output)
-		return (struct way) { &shared->output, area + TWINOS_RING_OFFSET, TWINOS_RING_SIZE };
-	return (struct way) { &shared->input, area + TWINOS_INPUT_OFFSET, TWINOS_INPUT_SIZE };
+	return output ?
+	       (struct way) { &shared->output, area + TWINOS_RING_OFFSET, TWINOS_RING_SIZE } :
+	       (struct way) { &shared->input, area + TWINOS_INPUT_OFFSET, TWINOS_INPUT_SIZE };
 }
 
 static u32 room(const struct way *w)
 {
+	/* What is written there now has been read. */
 	u64 used = READ_ONCE(w->pipe->head) - smp_load_acquire(&w->pipe->tail);
 
 	/* More than there can be has been overwritten, and is lost already. */
@@ -44,12 +45,14 @@ static void append(const struct way *w, const u8 *text, size_t count)
 
 	while (count--)
 		w->bytes[head++ & (w->size - 1)] = *text++;
+	/* The reader must find the text that head covers. */
 	smp_store_release(&w->pipe->head, head);
 	smp_mb();	/* the reader finds this, or we what he wants */
 }
 
 static size_t take(const struct way *w, u8 *text, size_t count)
 {
+	/* Pairs with append(), and the release below with room(). */
 	u64 head = smp_load_acquire(&w->pipe->head), tail = w->pipe->tail;
 	size_t i;
 
@@ -172,7 +175,9 @@ static int notifier_add(struct hvc_struct *hp, int unused)
 	tty = tty_port_tty_get(&hp->port);
 	if (tty) {
 		raw = tty->termios;
-		raw.c_iflag = raw.c_oflag = raw.c_lflag = 0;
+		raw.c_iflag = 0;
+		raw.c_oflag = 0;
+		raw.c_lflag = 0;
 		tty_set_termios(tty, &raw);
 	}
 	tty_kref_put(tty);
@@ -180,6 +185,7 @@ static int notifier_add(struct hvc_struct *hp, int unused)
 		u64 head = READ_ONCE(t->shared->output.head);
 
 		t->shared->output.tail = head - min_t(u64, head, TWINOS_RING_SIZE);
+		/* Who sees this sees what has been read. */
 		smp_store_release(&t->shared->reading, 1);
 	}
 	return 0;

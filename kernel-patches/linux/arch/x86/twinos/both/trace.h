@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Trace events, for "twinos timeline", trace-cmd, perf and Perfetto: who has a shared CPU, and why. */
+/* Trace events, for "twinos timeline", trace-cmd, perf and Perfetto: who has a shared CPU and why. */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM twinos
 

@@ -125,6 +125,7 @@ static int find_vqs(struct virtio_device *vdev, unsigned int nr, struct virtqueu
 		device->regs->queues[i].used = virtqueue_get_used_addr(queue);
 		device->regs->queues[i].size = virtqueue_get_vring_size(queue);
 		queues[i] = queue;
+		/* Whole before an interrupt can find it. */
 		smp_store_release(&device->queues[i], queue);
 	}
 	return 0;
@@ -164,7 +165,7 @@ void twinos_virtio_interrupt(struct twinos_virtio_device *device)
 	if (READ_ONCE(device->regs->interrupts))
 		pending = xchg(&device->regs->interrupts, 0);
 	for (i = 0; i < TWINOS_QUEUES; i++) {
-		struct virtqueue *queue = smp_load_acquire(&device->queues[i]);
+		struct virtqueue *queue = READ_ONCE(device->queues[i]);
 
 		if (queue && pending & BIT(i))
 			vring_interrupt(0, queue);

@@ -20,14 +20,16 @@ asmlinkage bool twinos_guarded(void);
 asmlinkage void twinos_early_nmi(void);
 asmlinkage void twinos_filter_nmi(void);
 
+/* ring.c */
+#define TWINOS_NEWS	1	/* its state has changed, or it has printed: for who polls */
+#define TWINOS_WORK	2	/* for the other end of its console or network */
+void twinos_ring_leading(unsigned int words);
+
 /* terminal.c, net.c */
 void twinos_terminal_early(void);
 void twinos_net_answer(void);
 
 /* moved.c */
-#define TWINOS_NEWS	1	/* its state has changed, or it has printed: for who polls */
-#define TWINOS_WORK	2	/* for the other end of its console or network */
-void twinos_ring_leading(unsigned int words);
 void twinos_answer_request(void);
 void twinos_boot_done(void);
 void twinos_moved(void);

@@ -10,7 +10,6 @@
 #include <linux/irqdesc.h>
 #include <linux/reboot.h>
 #include <linux/workqueue.h>
-#include <asm/sync_bitops.h>
 
 #include "coexisting.h"
 #include "../both/terminal.h"
@@ -103,28 +102,6 @@ static DECLARE_WORK(shut_down_work, shut_down);
 
 /* Asked to while it boots: with nothing there yet that could be shut down. */
 static bool stop_early;
-
-/**
- * twinos_ring_leading() - let the leading OS look. Any context but NMI.
- *
- * On a shared CPU it gets that for it when this OS is idle, or has used it a little longer.
- */
-void twinos_ring_leading(unsigned int words)
-{
-	if (words & TWINOS_NEWS)
-		WRITE_ONCE(twinos_common->doorbell, 1);
-	/* Has it not looked since the last time? */
-	if (words & TWINOS_WORK && sync_test_and_set_bit(twinos_shared()->id - 1,
-							 (unsigned long *)&twinos_common->rung) &&
-	    !(words & TWINOS_NEWS))
-		return;
-	guard(irqsave)();
-	twinos_me()->doorbells++;
-	if (twinos_dedicated())
-		twinos_lapic_send(X86_PLATFORM_IPI_VECTOR, twinos_shared()->leading_apic_id);
-	else
-		twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
-}
 
 /* A sign of life. On a shared CPU the guard sees a hang; the CPU is not taken for this so often. */
 static void beat(struct timer_list *timer)

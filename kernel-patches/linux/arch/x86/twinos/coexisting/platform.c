@@ -266,9 +266,8 @@ static void __init set_platform(void)
 	x86_platform.set_wallclock		= set_rtc_noop;
 	x86_platform.get_nmi_reason		= no_nmi_reason;
 	/* Real-mode code is only for starting further CPUs. */
-	if (twinos_shared()->nr_apics < 2) {
+	if (twinos_shared()->nr_apics < 2)
 		x86_platform.realmode_init	= x86_init_noop;
-	}
 	x86_platform.legacy.rtc			= 0;
 	x86_platform.legacy.warm_reset		= 0;
 	x86_platform.legacy.no_vga		= 1;

@@ -132,7 +132,8 @@ void twinos_kill(struct twinos_os *os, const char *reason)
 static bool has_news(const struct twinos_os *os)
 {
 	if (waitqueue_active(&twinos_watchers))
-		xchg(&os->shared->output.data_wanted, 1);	/* before what it has printed is looked at */
+		/* Before what it has printed is looked at. */
+		xchg(&os->shared->output.data_wanted, 1);
 	return twinos_get_state(os) != os->told ||
 	       READ_ONCE(os->shared->output.head) != os->told_bytes;
 }

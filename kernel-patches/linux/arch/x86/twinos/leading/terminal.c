@@ -32,6 +32,7 @@ void twinos_terminal_open(struct twinos_os *os)
 	if (twinos_terminal_in_use(os->id))
 		os->shared->reading = 1;
 	os->shared->output.data_wanted = 1;
+	/* Pairs with twinos_terminal_answer(). */
 	smp_store_release(&t->shared, os->shared);
 	WRITE_ONCE(t->live, true);
 }

@@ -55,7 +55,7 @@ struct ring {
 /* A driver's end of the wire. */
 struct end {
 	struct twinos_virtio *regs;	/* those of nobody: the OS does not run */
-	u8 *window;			/* of the coexisting OS, for this kernel; NULL: its own end */
+	u8 *window;			/* of the coexisting OS, mapped here; NULL: our own end */
 	u64 start, size;		/* physical, in bytes */
 	struct ring rings[TWINOS_QUEUES];
 	u32 resets;			/* of its registers, when the rings were found */
@@ -120,6 +120,7 @@ static bool find_ring(struct end *end, unsigned int i)
 
 static u16 nr_available(const struct ring *ring)
 {
+	/* The descriptors that it covers are there. */
 	return smp_load_acquire(&ring->vring.avail->idx) - ring->seen;
 }
 
@@ -172,6 +173,7 @@ static void give_back(struct ring *ring, u16 head, u32 length)
 
 static void publish(struct ring *ring)
 {
+	/* The driver must find the elements, and the frame. */
 	smp_store_release(&ring->vring.used->idx, ring->used);
 }
 
@@ -179,7 +181,7 @@ static bool wants_to_know(const struct ring *ring)
 {
 	if (ring->told == ring->used)
 		return false;
-	smp_mb();	/* pairs with virtqueue_enable_cb_prepare(): it sees used, or this its event */
+	smp_mb();	/* pairs with virtqueue_enable_cb_prepare() */
 	return vring_need_event(READ_ONCE(vring_used_event(&ring->vring)), ring->used, ring->told);
 }
 
@@ -199,6 +201,7 @@ static void break_end(struct twinos_link *link, struct end *end, const char *wha
 static void look_at(struct twinos_link *link, struct end *end)
 {
 	u32 resets = READ_ONCE(end->regs->resets);
+	/* Pairs with set_status() in both/virtio.c. */
 	bool driven = smp_load_acquire(&end->regs->status) & VIRTIO_CONFIG_S_DRIVER_OK;
 
 	if (resets != end->resets || !driven) {
@@ -246,8 +249,8 @@ static void set_carrier(struct twinos_link *link, struct end *end, bool up)
 /* ---- frames ---- */
 
 /*
- * As fast as memcpy() where a CPU copies strings well by bytes, too, and several times as fast where
- * it does not.
+ * As fast as memcpy() where a CPU copies strings well by bytes, too, and several times as fast
+ * where it does not.
  */
 static void copy_piece(void *to, const void *from, size_t size)
 {
@@ -432,6 +435,7 @@ static void begin_run(struct twinos_link *link)
 
 static void end_run(struct twinos_link *link)
 {
+	/* All that was done in the rings is done. */
 	smp_store_release(&link->ends[0].regs->busy, 0);
 	smp_store_release(&link->ends[1].regs->busy, 0);
 }
