@@ -44,6 +44,8 @@ static char *copy_text(const char *text, size_t size, bool visible, size_t *copi
 
 	for (; out && s < end; s += n) {
 		n = character(s, end - s);
+		if (visible && *s == '\r' && s + 1 < end && s[1] == '\n')
+			continue;	/* as a terminal wants the end of a line */
 		if (n && !(visible && is_control(s, n))) {
 			fwrite(s, 1, n, out);
 			continue;

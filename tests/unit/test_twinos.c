@@ -6,14 +6,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 #include <x86intrin.h>
 #include "tree.h"
@@ -268,7 +271,7 @@ static void words(void **state)
 static void foreign_text(void **state)
 {
 	static const char log[] =
-		"plain\ttext\n\x1b[31mred\r\n\x7f \xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7 "
+		"plain\ttext\n\x1b[31mr\red\r\n\x7f \xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7 "
 		"\xff\xc3( \xc2\x9b" "1m \xed\xa0\x80 \0\xe2\x82";
 
 	(void)state;
@@ -276,12 +279,12 @@ static void foreign_text(void **state)
 	tree__bytes(&t, "sys/kernel/twinos/os2/log", log, sizeof(log) - 1);
 	tree__bytes(&t, "sys/kernel/twinos/os2/reason", "panic: \xe9\x1b]0;\n", 13);
 	says("log",
-	     "plain\ttext\n\\x1b[31mred\\x0d\n\\x7f \xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7 "
+	     "plain\ttext\n\\x1b[31mr\\x0ded\n\\x7f \xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7 "
 	     "\\xff\\xc3( \\xc2\\x9b" "1m \\xed\\xa0\\x80 \\x00\\xe2\\x82\n");
 	assert_int_equal(run("log --raw"), 0);
 	assert_memory_equal(output, log, sizeof(log) - 1);
 	says("log --json",
-	     "{\"log\":\"plain\\ttext\\n\\u001B[31mred\\r\\n\x7f \\u00E9 \\u20AC \\uD83D\\uDC27 "
+	     "{\"log\":\"plain\\ttext\\n\\u001B[31mr\\red\\r\\n\x7f \\u00E9 \\u20AC \\uD83D\\uDC27 "
 	     "\\uFFFD\\uFFFD( \\u009B1m \\uFFFD\\uFFFD\\uFFFD \\u0000\\uFFFD\\uFFFD\"}\n");
 	assert_int_equal(run("status --os=2"), 0);
 	assert_non_null(strstr(output, "OS 2: crashed: panic: \\xe9\\x1b]0;\n"));
@@ -623,17 +626,17 @@ static void follows(void **state)
 	replace(2, "stats", "launch_tsc 5\nlog_bytes 10\n");
 	news();
 	usleep(100000);
-	replace(2, "log", "one\ntwo\nth\033ree\n");
-	replace(2, "stats", "launch_tsc 5\nlog_bytes 15\n");
+	replace(2, "log", "one\ntwo\nth\033ree\r\n");
+	replace(2, "stats", "launch_tsc 5\nlog_bytes 16\n");
 	news();
 	followed(pipe, "th\\x1bree\n");
 	/* One that does not go on is shown after a moment, and its end is no empty line. */
-	replace(2, "log", "one\ntwo\nth\033ree\nlogin: ");
-	replace(2, "stats", "launch_tsc 5\nlog_bytes 22\n");
+	replace(2, "log", "one\ntwo\nth\033ree\r\nlogin: ");
+	replace(2, "stats", "launch_tsc 5\nlog_bytes 23\n");
 	news();
 	followed(pipe, "login: \n");
-	replace(2, "log", "one\ntwo\nth\033ree\nlogin: \nend\n");
-	replace(2, "stats", "launch_tsc 5\nlog_bytes 27\n");
+	replace(2, "log", "one\ntwo\nth\033ree\r\nlogin: \nend\n");
+	replace(2, "stats", "launch_tsc 5\nlog_bytes 28\n");
 	news();
 	followed(pipe, "end\n");
 	/* It ends, and is started again, as another number. */
@@ -653,6 +656,46 @@ static void follows(void **state)
 	close(door);
 }
 
+/* The terminal is one that the test has the other end of. */
+static void console(void **state)
+{
+	char path[200], command[200], got[100] = "";
+	struct termios raw = { 0 };
+	int ours, theirs, at;
+	FILE *pipe;
+
+	(void)state;
+	named();
+	refuses("console mail", 1, "there is no coexisting OS mail on this machine");
+	os_file(2, "terminal", "");
+	refuses("console web", 1, "web has no terminal");
+	os_file(2, "terminal", "hvc1");
+	make_door();
+	refuses("console web", 1, "dev/hvc1: No such file");
+	cfmakeraw(&raw);	/* nothing is echoed */
+	assert_return_code(openpty(&ours, &theirs, NULL, &raw, NULL), errno);
+	snprintf(path, sizeof(path), "%s/dev/hvc1", t.root);
+	assert_return_code(symlink(ttyname(theirs), path), errno);
+	assert_int_equal(write(ours, "printed before", 14), 14);
+	snprintf(command, sizeof(command), "printf typed | %s console web 2>&1", getenv("TWINOS"));
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	assert_int_equal(fread(got, 1, sizeof(got) - 1, pipe), 14);
+	assert_string_equal(got, "printed before");
+	assert_int_equal(pclose(pipe), 0);
+	memset(got, 0, sizeof(got));
+	assert_int_equal(read(ours, got, sizeof(got) - 1), 5);
+	assert_string_equal(got, "typed");
+	/* Somebody else is at it. */
+	at = open(path, O_RDWR | O_NOCTTY);
+	assert_return_code(flock(at, LOCK_EX), errno);
+	refuses("console web </dev/null", 1, "another twinos console is at web");
+	close(at);
+	close(ours);
+	close(theirs);
+	close(door);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -660,7 +703,7 @@ int main(void)
 		TEST(empty), TEST(all_of_them), TEST(json), TEST(times), TEST(which),
 		TEST(no_effect), TEST(words), TEST(foreign_text), TEST(goes_meanwhile),
 		TEST(in_a_coexisting_os), TEST(names), TEST(list), TEST(set), TEST(operations),
-		TEST(supervised), TEST(waits), TEST(follows),
+		TEST(supervised), TEST(waits), TEST(console), TEST(follows),
 	};
 
 	return cmocka_run_group_tests_name("twinos", tests, tree__has_twinos, NULL);

@@ -26,7 +26,7 @@ static void log_last_lines(const struct twinos_shared *shared)
 	twinos_ring_read(shared, text, size > LAST_BYTES ? size - LAST_BYTES : 0, LAST_BYTES);
 	if (size > LAST_BYTES && strchr(text, '\n'))
 		strsep(&rest, "\n");	/* begin with a whole line */
-	while ((line = strsep(&rest, "\n")))
+	while ((line = strsep(&rest, "\r\n")))
 		if (*line)
 			pr_info("  %s\n", line);
 	kfree(text);
