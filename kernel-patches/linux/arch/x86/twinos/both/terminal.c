@@ -10,7 +10,8 @@
 #include "../../../../drivers/tty/hvc/hvc_console.h"
 #include "terminal.h"
 
-#define BUFFER	4096	/* of hvc, for output */
+#define BUFFER		4096	/* of hvc, for output */
+#define KERNEL_ROOM	8192	/* not for programs: the kernel is to overwrite nothing unread */
 
 struct twinos_terminal twinos_terminals[TWINOS_MAX_ID + 1];
 
@@ -35,8 +36,7 @@ static u32 room(const struct way *w)
 	/* What is written there now has been read. */
 	u64 used = READ_ONCE(w->pipe->head) - smp_load_acquire(&w->pipe->tail);
 
-	/* More than there can be has been overwritten, and is lost already. */
-	return used > w->size ? w->size : w->size - used;
+	return used > w->size ? 0 : w->size - used;
 }
 
 static void append(const struct way *w, const u8 *text, size_t count)
@@ -130,12 +130,15 @@ static ssize_t put_chars(u32 number, const u8 *buf, size_t count)
 	w = way_of(t->shared, twinos_coexisting());
 	locked = lock_output(&flags);
 	if (!twinos_coexisting() || READ_ONCE(t->shared->reading)) {
-		if (room(&w) < count) {
+		size_t kept = twinos_coexisting() ? KERNEL_ROOM : 0, free = room(&w);
+
+		if (free < count + kept) {
 			WRITE_ONCE(t->waiting, true);
 			WRITE_ONCE(w.pipe->room_wanted, 1);
 			smp_mb();	/* pairs with take() */
+			free = room(&w);
 		}
-		count = min_t(size_t, count, room(&w));
+		count = min(count, free - min(free, kept));
 	}
 	append(&w, buf, count);
 	unlock_output(locked, flags);

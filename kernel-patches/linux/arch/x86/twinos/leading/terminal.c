@@ -29,9 +29,10 @@ void twinos_terminal_open(struct twinos_os *os)
 
 	oses[os->id] = os;
 	t->ring = ring;
-	if (twinos_terminal_in_use(os->id))
+	if (twinos_terminal_in_use(os->id)) {
 		os->shared->reading = 1;
-	os->shared->output.data_wanted = 1;
+		os->shared->output.data_wanted = 1;
+	}
 	/* Pairs with twinos_terminal_answer(). */
 	smp_store_release(&t->shared, os->shared);
 	WRITE_ONCE(t->live, true);
