@@ -74,9 +74,10 @@ void add_lines(struct lines *lines, const char *text, size_t size)
 		n = end ? (size_t)(end - text) : size;
 		keep(lines, text, n);
 		if (end) {
-			if (lines->form != FORM_RAW && lines->size &&
-			    lines->text[lines->size - 1] == '\r')
-				lines->size--;	/* as a terminal wants the end of a line */
+			/* As a terminal wants the end of a line. */
+			while (lines->form != FORM_RAW && lines->size &&
+			       lines->text[lines->size - 1] == '\r')
+				lines->size--;
 			/* The end of a line that has been passed on is no line of its own. */
 			if (lines->size || !lines->cut)
 				pass_line(lines, lines->text, lines->size, true);

@@ -31,6 +31,16 @@ static bool is_control(const unsigned char *text, size_t n)
 	return n == 2 && text[0] == 0xc2 && text[1] < 0xa0;
 }
 
+/* A carriage return, or several, as a terminal wants them at the end of a line. */
+static bool ends_line(const unsigned char *text, const unsigned char *end)
+{
+	const unsigned char *s = text;
+
+	while (s < end && *s == '\r')
+		s++;
+	return s > text && s < end && *s == '\n';
+}
+
 /*
  * Copy in which all is UTF-8; what is not is in its place @visible as \xNN, and
  * so are control characters, or else one U+FFFD for each byte.
@@ -44,8 +54,8 @@ static char *copy_text(const char *text, size_t size, bool visible, size_t *copi
 
 	for (; out && s < end; s += n) {
 		n = character(s, end - s);
-		if (visible && *s == '\r' && s + 1 < end && s[1] == '\n')
-			continue;	/* as a terminal wants the end of a line */
+		if (visible && ends_line(s, end))
+			continue;
 		if (n && !(visible && is_control(s, n))) {
 			fwrite(s, 1, n, out);
 			continue;
