@@ -163,6 +163,9 @@ static void table(void **state)
 
 	(void)state;
 	tree__file(&t, "sys/kernel/twinos/os1/stats", stats, KHZ, now - 3600000 * KHZ, now);
+	/* However long this machine has been up. */
+	tree__file(&t, "sys/kernel/twinos/os2/stats", "tsc_khz %llu\nlaunch_tsc %llu\nalive_tsc %llu\n",
+		   KHZ, now - 7200000 * KHZ, now);
 	assert_int_equal(run("top --once --delay=0.1"), 0);
 	/* Nothing has changed; what is not counted, or cannot be, is not 0. */
 	has("NAME     OS  STATE    MODE         CPUS   CPU%  ALIVE        UP  SWITCH/s  FOREIGN/s  "
