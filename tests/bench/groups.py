@@ -446,7 +446,7 @@ group(
         ">= 3", ">= 10", "x", against, ("stream",)),
     Row("cores_ping", "TCP round trip likewise", "<= 0.5", "<= 0.2", "x", against, ("round trip",)),
     Row("bells", "kilobytes of a bulk transfer for each doorbell", ">= 64", ">= 1000", "kB", bells),
-    options=("-c", "2", "-P"),
+    options=("-c", "2", "-P", "-q", "-cpu max,-erms,-fsrm"),
     alone=True,
     leading='''
 		bells() { awk '/_doorbells/ { n += $2 } END { print n }' $os1/stats; }
