@@ -83,6 +83,8 @@ static void set_up(double seconds)
 	write_setting("per_cpu/cpu0/buffer_size_kb", text);
 	/* The clock of CLOCK_MONOTONIC: when it began and ended is known in its terms. */
 	need_setting("trace_clock", "mono\n");
+	/* One kind is enabled after the other, which takes a while: all begin at once. */
+	need_setting("tracing_on", "0\n");
 	err = write_setting("events/twinos/enable", "1\n");
 	if (err == -ENOENT)
 		die(EXIT_REFUSED, "the running kernel has no trace events of TwinOS; it needs CONFIG_FTRACE, and the version that this command is of");
@@ -156,9 +158,10 @@ char *record_trace(double seconds, uint64_t *start, uint64_t *end, size_t *size)
 	make_instance();
 	set_up(seconds);
 	*start = now();
+	need_setting("tracing_on", "1\n");
 	signal = sleep_until(*start + (uint64_t)(seconds * NS), &signals);
 	*end = now();
-	need_setting("events/twinos/enable", "0\n");
+	need_setting("tracing_on", "0\n");
 	if (!signal)
 		text = read_trace(size);
 	remove_instance();

@@ -535,7 +535,7 @@ static int record(const char *set_up, const char *arguments)
 
 	snprintf(command, sizeof(command),
 		 "exec 2>&1; cd %s && i=" INSTANCES "/twinos-$$ && mkdir -p $i/per_cpu/cpu0 $i/events/twinos && "
-		 "cp trace $i/ && touch $i/per_cpu/cpu0/buffer_size_kb $i/trace_clock && %s; exec %s %s",
+		 "cp trace $i/ && touch $i/per_cpu/cpu0/buffer_size_kb $i/trace_clock $i/tracing_on && %s; exec %s %s",
 		 t.root, set_up, getenv("TWINOS"), arguments);
 	return shell(command);
 }
@@ -573,7 +573,8 @@ static void live(void **state)
 	assert_non_null(strstr(output, "\"part\":1.0"));
 	assert_int_equal(removals(), 1);
 	setting("trace_clock", "mono\n");
-	setting("events/twinos/enable", "0\n");
+	setting("events/twinos/enable", "1\n");
+	setting("tracing_on", "0\n");
 	setting("per_cpu/cpu0/buffer_size_kb", "1024\n");
 }
 

@@ -301,19 +301,32 @@ static enum why why_leave(const struct twinos_side *other, enum how how)
 	return READ_ONCE(other->idle) ? EVENT : TURN_OVER;
 }
 
+/* For whoever traces. RCU watches for that, as in an interrupt, in the idle loop as well. */
+static noinline void trace_leave(enum how how)
+{
+	ct_irq_enter();
+	trace_twinos_leave(twinos_shared()->id, why_leave(twinos_other(), how), how == OVER_TASK);
+	ct_irq_exit();
+}
+
+static noinline void trace_back(u64 left)
+{
+	ct_irq_enter();
+	trace_twinos_back(twinos_shared()->id, twinos_other()->idle ? NOTHING_TO_DO : TURN_OVER,
+			  mul_u64_u32_div(rdtsc() - left, NSEC_PER_MSEC, tsc_khz));
+	ct_irq_exit();
+}
+
 /* The same, seen by who traces. Not in an NMI. */
 static __always_inline void switch_os_traced(enum how how)
 {
 	u64 left = rdtsc();
 
 	if (trace_twinos_leave_enabled())
-		trace_twinos_leave_rcuidle(twinos_shared()->id, why_leave(twinos_other(), how),
-					   how == OVER_TASK);
+		trace_leave(how);
 	switch_os(how);
 	if (trace_twinos_back_enabled())
-		trace_twinos_back_rcuidle(twinos_shared()->id,
-					  twinos_other()->idle ? NOTHING_TO_DO : TURN_OVER,
-					  mul_u64_u32_div(rdtsc() - left, NSEC_PER_MSEC, tsc_khz));
+		trace_back(left);
 }
 
 /*
