@@ -52,7 +52,7 @@ static int open_terminal(const struct os *os, const char *name)
 
 	terminal[strcspn(terminal, "\n")] = 0;
 	if (!*terminal)
-		die(EXIT_REFUSED, "%s has no terminal: it has not been loaded, or there are no more than seven; see twinos log",
+		die(EXIT_REFUSED, "%s has no terminal: it has not been loaded, or eight others have one; see twinos log",
 		    name);
 	snprintf(path, sizeof(path), "%s/%s", roots.dev, terminal);
 	free(terminal);

@@ -15,7 +15,6 @@
 #include <uapi/linux/virtio_ring.h>
 
 #include "../both/twinos.h"
-#include "../leading/leading.h"
 
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "twinos_fuzz."

@@ -77,18 +77,9 @@ static int teardown(void **state)
 static int run(const char *arguments)
 {
 	char command[400];
-	FILE *pipe;
-	size_t n;
-	int status;
 
 	snprintf(command, sizeof(command), "exec /bin/sh " NET " %s 2>&1 </dev/null", arguments);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	n = fread(output, 1, sizeof(output) - 1, pipe);
-	output[n] = 0;
-	status = pclose(pipe);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return tree__shell(command, output, sizeof(output));
 }
 
 static void says(const char *arguments, int status, const char *text)

@@ -58,28 +58,13 @@ static int teardown(void **state)
 }
 
 /* Exit status; what it printed, errors too, is in output. */
-static int shell(const char *command)
-{
-	size_t used = 0, n;
-	FILE *pipe = popen(command, "r");
-	int status;
-
-	assert_non_null(pipe);
-	while (used < sizeof(output) - 1 &&
-	       (n = fread(output + used, 1, sizeof(output) - 1 - used, pipe)) > 0)
-		used += n;
-	output[used] = 0;
-	status = pclose(pipe);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 static int run(const char *arguments)
 {
 	char command[2048];
 
 	snprintf(command, sizeof(command), "cd %s && exec %s </dev/null %s 2>&1", t.root,
 		 getenv("TWINOS"), arguments);
-	return shell(command);
+	return tree__shell(command, output, sizeof(output));
 }
 
 static void says(const char *arguments, const char *text)
@@ -110,7 +95,7 @@ static void draws(const char *arguments, const char *texts)
 	snprintf(command, sizeof(command), "%s --svg=picture.svg", arguments);
 	says(command, "");
 	snprintf(command, sizeof(command), "%s/check-svg %s/picture.svg %s 2>&1", UNIT, t.root, texts);
-	if (shell(command))
+	if (tree__shell(command, output, sizeof(output)))
 		fail_msg("twinos %s: %s", arguments, output);
 }
 
@@ -521,7 +506,7 @@ static void no_tracefs(void **state)
 	tree__file(&t, INSTANCES "/x", "%s", "");
 	refuses("timeline web", 111, "/trace_clock: No such file or directory");
 	snprintf(path, sizeof(path), "ls %s/" INSTANCES, t.root);
-	assert_int_equal(shell(path), 0);
+	assert_int_equal(tree__shell(path, output, sizeof(output)), 0);
 	assert_string_equal(output, "x\n");
 }
 
@@ -537,7 +522,7 @@ static int record(const char *set_up, const char *arguments)
 		 "exec 2>&1; cd %s && i=" INSTANCES "/twinos-$$ && mkdir -p $i/per_cpu/cpu0 $i/events/twinos && "
 		 "cp trace $i/ && touch $i/per_cpu/cpu0/buffer_size_kb $i/trace_clock $i/tracing_on && %s; exec %s %s",
 		 t.root, set_up, getenv("TWINOS"), arguments);
-	return shell(command);
+	return tree__shell(command, output, sizeof(output));
 }
 
 static unsigned int removals(void)
@@ -557,7 +542,7 @@ static void setting(const char *file, const char *value)
 	char command[300];
 
 	snprintf(command, sizeof(command), "cat %s/" INSTANCES "/twinos-*/%s", t.root, file);
-	assert_int_equal(shell(command), 0);
+	assert_int_equal(tree__shell(command, output, sizeof(output)), 0);
 	assert_string_equal(output, value);
 }
 

@@ -34,21 +34,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void record(unsigned int id, const char *name)
-{
-	char path[300], text[4096];
-	FILE *file;
-	size_t n;
-
-	snprintf(path, sizeof(path), MACHINES "/../stats/%s", name);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	n = fread(text, 1, sizeof(text), file);
-	fclose(file);
-	snprintf(path, sizeof(path), "sys/kernel/twinos/os%u/stats", id);
-	tree__bytes(&t, path, text, n);
-}
-
 static void interface(unsigned int id, const char *name, unsigned long long rx,
 		      unsigned long long tx)
 {
@@ -120,7 +105,7 @@ static void numbers(void **state)
 
 	(void)state;
 	tree__os(&t, 1, "running", "time-shared", "name web\nwindow 0x100000-0xfffffff\n");
-	record(1, "shared-1");
+	tree__stats(&t, 1, "shared-1");
 	interface(1, "eth1", 5000000, 7000000);
 	look(&before, FIRST);
 	o = seen(&before, 1);
@@ -158,10 +143,10 @@ static void on_a_shared_cpu(void **state)
 
 	(void)state;
 	tree__os(&t, 1, "running", "time-shared", "window 0x100000-0xfffffff\n");
-	record(1, "shared-1");
+	tree__stats(&t, 1, "shared-1");
 	interface(1, "eth1", 5000000, 7000000);
 	look(&before, FIRST);
-	record(1, "shared-2");
+	tree__stats(&t, 1, "shared-2");
 	interface(1, "eth1", 6000000, 7000000);
 	look(&after, SECOND);
 	os_rates(&before, seen(&after, 1), &rates);
@@ -192,9 +177,9 @@ static void on_cpus_of_its_own(void **state)
 
 	(void)state;
 	tree__os(&t, 2, "running", "dedicated", "window 0x40000000-0x5fffffff\ncpu 2\n");
-	record(2, "dedicated-1");
+	tree__stats(&t, 2, "dedicated-1");
 	look(&before, FIRST);
-	record(2, "dedicated-2");
+	tree__stats(&t, 2, "dedicated-2");
 	look(&after, SECOND);
 	os_rates(&before, seen(&after, 2), &rates);
 	two(&rates, MEASURE_CPU, -1, -1);
@@ -211,16 +196,16 @@ static void older_kernel(void **state)
 
 	(void)state;
 	tree__os(&t, 1, "running", "time-shared", "window 0x100000-0xfffffff\n");
-	record(1, "older-1");
+	tree__stats(&t, 1, "older-1");
 	look(&before, FIRST);
-	record(1, "older-2");
+	tree__stats(&t, 1, "older-2");
 	look(&after, SECOND);
 	os_rates(&before, seen(&after, 1), &rates);
 	two(&rates, MEASURE_CPU, 0.6, 0.25);
 	two(&rates, MEASURE_DOORBELLS, -1, -1);
 	two(&rates, MEASURE_CONSOLE, -1, 512);
 	/* The kernel was not exchanged in between, but the file might be cut. */
-	record(1, "shared-2");
+	tree__stats(&t, 1, "shared-2");
 	look(&after, SECOND);
 	os_rates(&before, seen(&after, 1), &rates);
 	two(&rates, MEASURE_DOORBELLS, -1, -1);
@@ -234,19 +219,19 @@ static void come_and_go(void **state)
 	(void)state;
 	look(&before, FIRST);
 	tree__os(&t, 2, "running", "time-shared", "window 0x100000-0xfffffff\n");
-	record(2, "shared-1");
+	tree__stats(&t, 2, "shared-1");
 	look(&after, SECOND);
 	os_rates(&before, seen(&after, 2), &rates);
 	all_unknown(&rates);
 	/* Its numbers stay when it has ended. */
 	look(&before, FIRST);
 	tree__os(&t, 2, "crashed", "time-shared", "");
-	record(2, "shared-2");
+	tree__stats(&t, 2, "shared-2");
 	look(&after, SECOND);
 	os_rates(&before, seen(&after, 2), &rates);
 	all_unknown(&rates);
 	tree__os(&t, 2, "running", "time-shared", "window 0x100000-0xfffffff\n");
-	record(2, "again-2");
+	tree__stats(&t, 2, "again-2");
 	look(&after, SECOND);
 	os_rates(&before, seen(&after, 2), &rates);
 	all_unknown(&rates);
@@ -271,16 +256,16 @@ static void interfaces(void **state)
 
 	(void)state;
 	tree__os(&t, 1, "running", "time-shared", "window 0x100000-0xfffffff\n");
-	record(1, "shared-1");
+	tree__stats(&t, 1, "shared-1");
 	look(&before, FIRST);
-	record(1, "shared-2");
+	tree__stats(&t, 1, "shared-2");
 	interface(1, "eth1", 6000000, 7000000);
 	look(&after, SECOND);
 	os_rates(&before, seen(&after, 1), &rates);
 	two(&rates, MEASURE_NETWORK_BYTES, -1, -1);
-	record(1, "shared-1");
+	tree__stats(&t, 1, "shared-1");
 	look(&before, FIRST);
-	record(1, "shared-2");
+	tree__stats(&t, 1, "shared-2");
 	interface(1, "eth1", 4000, 9000000);
 	look(&after, SECOND);
 	os_rates(&before, seen(&after, 1), &rates);
@@ -303,13 +288,13 @@ static void of_the_leading_os(void **state)
 	tree__os(&t, 1, "running", "time-shared", "window 0x100000-0xfffffff\n");
 	tree__os(&t, 2, "running", "dedicated", "window 0x40000000-0x5fffffff\ncpu 2\n");
 	tree__os(&t, 3, "running", "dedicated", "window 0x60000000-0x6fffffff\ncpu 3\n");
-	record(1, "shared-1");
-	record(2, "dedicated-1");
-	record(3, "older-1");
+	tree__stats(&t, 1, "shared-1");
+	tree__stats(&t, 2, "dedicated-1");
+	tree__stats(&t, 3, "older-1");
 	look(&before, FIRST);
-	record(1, "shared-2");
-	record(2, "dedicated-2");
-	record(3, "older-2");
+	tree__stats(&t, 1, "shared-2");
+	tree__stats(&t, 2, "dedicated-2");
+	tree__stats(&t, 3, "older-2");
 	look(&after, SECOND);
 	leading_rates(&before, &after, &rates);
 	two(&rates, MEASURE_CPU, 0.6, 0.25);
@@ -317,7 +302,7 @@ static void of_the_leading_os(void **state)
 	two(&rates, MEASURE_DOORBELLS, 280, 260);
 	two(&rates, MEASURE_NETWORK_BYTES, -1, -1);
 	/* One that begins anew is left out of the sum. */
-	record(2, "again-2");
+	tree__stats(&t, 2, "again-2");
 	look(&after, SECOND);
 	leading_rates(&before, &after, &rates);
 	two(&rates, MEASURE_DOORBELLS, 250, 250);

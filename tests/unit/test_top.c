@@ -26,21 +26,6 @@
 static struct tree t;
 static char output[65536];
 
-static void record(unsigned int id, const char *name)
-{
-	char path[300], text[4096];
-	FILE *file;
-	size_t n;
-
-	snprintf(path, sizeof(path), MACHINES "/../stats/%s", name);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	n = fread(text, 1, sizeof(text), file);
-	fclose(file);
-	snprintf(path, sizeof(path), "sys/kernel/twinos/os%u/stats", id);
-	tree__bytes(&t, path, text, n);
-}
-
 static void interface(unsigned int id)
 {
 	static const char *const files[] = {
@@ -67,12 +52,12 @@ static int setup(void **state)
 	tree__file(&t, "sys/devices/system/cpu/online", "0,4-5\n");
 	tree__file(&t, "proc/uptime", "3723.45 7000.00\n");
 	tree__os(&t, 1, "running", "time-shared", "name web\nwindow 0x100000-0xfffffff\nlow 0x80000-0x8ffff\n");
-	record(1, "shared-1");
+	tree__stats(&t, 1, "shared-1");
 	interface(1);
 	tree__os(&t, 2, "running", "dedicated", "window 0x40000000-0x5fffffff\ncpu 2\ncpu 3\n");
-	record(2, "older-1");
+	tree__stats(&t, 2, "older-1");
 	tree__os(&t, 10, "crashed", "dedicated", "name db\n");
-	record(10, "dedicated-1");
+	tree__stats(&t, 10, "dedicated-1");
 	tree__os(&t, 11, "loaded", "dedicated", "name db\nwindow 0x60000000-0x6fffffff\ncpu 1\n");
 	tree__file(&t, "sys/kernel/twinos/os11/stats", "%s", "");
 	setenv("TWINOS_ROOT", t.root, 1);
@@ -89,23 +74,7 @@ static int teardown(void **state)
 /* Exit status; what it printed, errors too, is in output, without the test's folder. */
 static int run(const char *arguments)
 {
-	char command[1024], *at;
-	size_t used = 0, n;
-	FILE *pipe;
-	int status;
-
-	snprintf(command, sizeof(command), "exec %s %s 2>&1 </dev/null", getenv("TWINOS"), arguments);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	while (used < sizeof(output) - 1 &&
-	       (n = fread(output + used, 1, sizeof(output) - 1 - used, pipe)) > 0)
-		used += n;
-	output[used] = 0;
-	status = pclose(pipe);
-	while ((at = strstr(output, t.root)))
-		memmove(at, at + strlen(t.root), strlen(at + strlen(t.root)) + 1);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return tree__twinos(&t, arguments, output, sizeof(output));
 }
 
 static void ends(const char *arguments, int status, const char *text)

@@ -58,25 +58,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Exit status; what it printed, errors too, is in output. */
+/* Exit status; what it printed, errors too, is in output, without the test's folder. */
 static int run(const char *arguments)
 {
-	char command[1024];
-	size_t used = 0, n;
-	FILE *pipe;
-	int status;
-
-	snprintf(command, sizeof(command), "exec %s %s 2>&1 </dev/null", getenv("TWINOS"),
-		 arguments);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	while (used < sizeof(output) - 1 &&
-	       (n = fread(output + used, 1, sizeof(output) - 1 - used, pipe)) > 0)
-		used += n;
-	output[used] = 0;
-	status = pclose(pipe);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return tree__twinos(&t, arguments, output, sizeof(output));
 }
 
 static void says(const char *arguments, const char *text)

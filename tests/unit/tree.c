@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "tree.h"
 
@@ -299,4 +300,45 @@ int tree__has_twinos(void **state)
 	print_error("there is no program %s; build it, or name one in TWINOS\n",
 		    twinos ? twinos : "twinos");
 	return -1;
+}
+
+int tree__shell(const char *command, char *output, size_t size)
+{
+	FILE *pipe = popen(command, "r");
+	size_t used = 0, n;
+	int status;
+
+	assert_non_null(pipe);
+	while (used < size - 1 && (n = fread(output + used, 1, size - 1 - used, pipe)) > 0)
+		used += n;
+	output[used] = 0;
+	status = pclose(pipe);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int tree__twinos(const struct tree *t, const char *arguments, char *output, size_t size)
+{
+	char command[1024], *at;
+	int status;
+
+	snprintf(command, sizeof(command), "exec %s %s 2>&1 </dev/null", getenv("TWINOS"), arguments);
+	status = tree__shell(command, output, size);
+	while ((at = strstr(output, t->root)))
+		memmove(at, at + strlen(t->root), strlen(at + strlen(t->root)) + 1);
+	return status;
+}
+
+void tree__stats(struct tree *t, unsigned int id, const char *name)
+{
+	char path[300], text[4096];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), MACHINES "/../stats/%s", name);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	n = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	snprintf(path, sizeof(path), "sys/kernel/twinos/os%u/stats", id);
+	tree__bytes(t, path, text, n);
 }

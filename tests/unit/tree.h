@@ -42,12 +42,19 @@ void tree__boot_params(struct tree *t, uint64_t initrd, uint64_t size, bool kasl
 void tree__os(struct tree *t, unsigned int id, const char *state, const char *mode,
 	      const char *share);
 
+/* Its statistics, as they are in stats/NAME. */
+void tree__stats(struct tree *t, unsigned int id, const char *name);
+
 /* Claiming this disk fails with err, and any other one works. */
 void tree__claim(unsigned int major, unsigned int minor, int err);
 /* How many disks have been claimed since the last time. */
 unsigned int tree__claims(void);
 int __wrap_try_claim(unsigned int major, unsigned int minor);
 
+/* Run a shell text: its exit status, 128 and the signal that ended it; output is what it printed. */
+int tree__shell(const char *command, char *output, size_t size);
+/* The same of the twinos command, errors too; the tree's own folder is left out of what it said. */
+int tree__twinos(const struct tree *t, const char *arguments, char *output, size_t size);
 /* Set-up of a group whose tests run the twinos command; fails where there is none. */
 int tree__has_twinos(void **state);
 

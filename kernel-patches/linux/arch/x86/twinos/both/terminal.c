@@ -97,8 +97,8 @@ static void unlock_output(bool locked, unsigned long flags)
 	local_irq_restore(flags);
 }
 
-/** twinos_print() - coexisting OS: to its console at once. Any context. Returns @count. */
-size_t twinos_print(const char *text, size_t count)
+/** twinos_print() - coexisting OS: to its console at once. Any context. */
+void twinos_print(const char *text, size_t count)
 {
 	struct way w = way_of(twinos_shared(), true);
 	const char *end = text + count, *line;
@@ -112,7 +112,6 @@ size_t twinos_print(const char *text, size_t count)
 			append(&w, "\r\n", 2);
 	}
 	unlock_output(locked, flags);
-	return count;
 }
 
 /* ---- hvc ---- */
@@ -120,16 +119,17 @@ size_t twinos_print(const char *text, size_t count)
 static ssize_t put_chars(u32 number, const u8 *buf, size_t count)
 {
 	struct twinos_terminal *t = &twinos_terminals[number];
+	struct twinos_shared *shared = READ_ONCE(t->shared);
 	unsigned long flags;
 	bool locked;
 	struct way w;
 
 	/* hvc's console is only there to open /dev/console: ours has printed it. */
-	if (!t->live || !t->hvc || buf != t->hvc->outbuf)
+	if (!shared || !t->live || !t->hvc || buf != t->hvc->outbuf)
 		return count;
-	w = way_of(t->shared, twinos_coexisting());
+	w = way_of(shared, twinos_coexisting());
 	locked = lock_output(&flags);
-	if (!twinos_coexisting() || READ_ONCE(t->shared->reading)) {
+	if (!twinos_coexisting() || READ_ONCE(shared->reading)) {
 		size_t kept = twinos_coexisting() ? KERNEL_ROOM : 0, free = room(&w);
 
 		if (free < count + kept) {
@@ -150,11 +150,12 @@ static ssize_t put_chars(u32 number, const u8 *buf, size_t count)
 static ssize_t get_chars(u32 number, u8 *buf, size_t count)
 {
 	struct twinos_terminal *t = &twinos_terminals[number];
+	struct twinos_shared *shared = READ_ONCE(t->shared);
 	struct way w;
 
-	if (!t->shared)
+	if (!shared)
 		return 0;
-	w = way_of(t->shared, !twinos_coexisting());
+	w = way_of(shared, !twinos_coexisting());
 	count = take(&w, buf, count);
 	/* Not for each piece: when half of it is free. */
 	if (room(&w) > w.size / 2 && wanted(&w.pipe->room_wanted) && t->live)
@@ -168,7 +169,7 @@ static ssize_t get_chars(u32 number, u8 *buf, size_t count)
  */
 static int notifier_add(struct hvc_struct *hp, int unused)
 {
-	struct twinos_terminal *t = &twinos_terminals[hp->vtermno];
+	struct twinos_shared *shared = READ_ONCE(twinos_terminals[hp->vtermno].shared);
 	struct tty_struct *tty;
 	struct ktermios raw;
 
@@ -184,12 +185,12 @@ static int notifier_add(struct hvc_struct *hp, int unused)
 		tty_set_termios(tty, &raw);
 	}
 	tty_kref_put(tty);
-	if (t->shared) {
-		u64 head = READ_ONCE(t->shared->output.head);
+	if (shared) {
+		u64 head = READ_ONCE(shared->output.head);
 
-		t->shared->output.tail = head - min_t(u64, head, TWINOS_RING_SIZE);
+		shared->output.tail = head - min_t(u64, head, TWINOS_RING_SIZE);
 		/* Who sees this sees what has been read. */
-		smp_store_release(&t->shared->reading, 1);
+		smp_store_release(&shared->reading, 1);
 	}
 	return 0;
 }
@@ -198,11 +199,12 @@ static int notifier_add(struct hvc_struct *hp, int unused)
 static void notifier_del(struct hvc_struct *hp, int unused)
 {
 	struct twinos_terminal *t = &twinos_terminals[hp->vtermno];
+	struct twinos_shared *shared = READ_ONCE(t->shared);
 
-	if (twinos_coexisting() || !t->shared)
+	if (twinos_coexisting() || !shared)
 		return;
-	WRITE_ONCE(t->shared->reading, 0);
-	if (wanted(&t->shared->output.room_wanted) && t->live)
+	WRITE_ONCE(shared->reading, 0);
+	if (wanted(&shared->output.room_wanted) && t->live)
 		t->ring(hp->vtermno);
 }
 
@@ -231,14 +233,16 @@ void twinos_terminal_answer(u32 number)
 	hvc_kick();
 }
 
-/** twinos_terminal_add() - a terminal, hvc and its number up to 15. Process context. */
+/** twinos_terminal_add() - a terminal, hvc and its number if that is free. Process context. */
 int twinos_terminal_add(u32 number)
 {
 	struct hvc_struct *hp;
 
 	if (twinos_terminals[number].hvc)
 		return 0;
-	hvc_instantiate(number, number, &ops);
+	/* There are no devices for more. */
+	if (number < HVC_ALLOC_TTY_ADAPTERS)
+		hvc_instantiate(number, number, &ops);
 	hp = hvc_alloc(number, 0, &ops, BUFFER);
 	if (IS_ERR(hp))
 		return PTR_ERR(hp);

@@ -17,7 +17,7 @@ struct twinos_terminal {
 extern struct twinos_terminal twinos_terminals[];
 
 /* terminal.c */
-size_t twinos_print(const char *text, size_t count);
+void twinos_print(const char *text, size_t count);
 int twinos_terminal_add(u32 number);
 void twinos_terminal_remove(u32 number);
 bool twinos_terminal_in_use(u32 number);

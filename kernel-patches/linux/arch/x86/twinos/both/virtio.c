@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A virtio transport whose registers are plain memory, the same in both roles: the kernel's own
- * drivers do the rest. The device is the leading OS (leading/wire.c); to reach it is the role's
+ * A virtio transport whose registers are plain memory, the same in both roles, for a network device:
+ * the kernel's own driver does the rest. The device is the leading OS (leading/wire.c); to reach it is the role's
  * business.
  */
 #include <linux/delay.h>
 #include <linux/platform_device.h>
 #include <linux/rcupdate.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
@@ -135,11 +136,6 @@ static int find_vqs(struct virtio_device *vdev, unsigned int nr, struct virtqueu
 	return 0;
 }
 
-static void synchronize_cbs(struct virtio_device *vdev)
-{
-	synchronize_rcu();
-}
-
 static const char *bus_name(struct virtio_device *vdev)
 {
 	return dev_name(vdev->dev.parent);
@@ -153,7 +149,6 @@ static const struct virtio_config_ops ops = {
 	.reset = reset,
 	.find_vqs = find_vqs,
 	.del_vqs = del_vqs,
-	.synchronize_cbs = synchronize_cbs,
 	.get_features = get_features,
 	.finalize_features = finalize_features,
 	.bus_name = bus_name,
@@ -186,12 +181,11 @@ static void release(struct device *dev)
 /**
  * twinos_virtio_register() - let a driver have it
  * @device: its registers and notify() are set; the registers say what the device offers
- * @type: VIRTIO_ID_*
  * @name: of the platform device above it
  *
  * Process context. Returns 0 or an errno.
  */
-int twinos_virtio_register(struct twinos_virtio_device *device, u32 type, const char *name)
+int twinos_virtio_register(struct twinos_virtio_device *device, const char *name)
 {
 	struct platform_device *parent;
 	int err;
@@ -200,7 +194,7 @@ int twinos_virtio_register(struct twinos_virtio_device *device, u32 type, const 
 	if (IS_ERR(parent))
 		return PTR_ERR(parent);
 	device->vdev = (struct virtio_device) {
-		.id = { .device = type, .vendor = VIRTIO_DEV_ANY_ID },
+		.id = { .device = VIRTIO_ID_NET, .vendor = VIRTIO_DEV_ANY_ID },
 		.config = &ops,
 		.dev = { .parent = &parent->dev, .release = release },
 	};

@@ -23,7 +23,7 @@ struct twinos_virtio_device {
 };
 
 /* virtio.c */
-int twinos_virtio_register(struct twinos_virtio_device *device, u32 type, const char *name);
+int twinos_virtio_register(struct twinos_virtio_device *device, const char *name);
 void twinos_virtio_unregister(struct twinos_virtio_device *device);
 void twinos_virtio_interrupt(struct twinos_virtio_device *device);
 

@@ -3,8 +3,6 @@
  * The network device of a coexisting OS: virtio_net finds it here, its other end is the leading
  * OS (leading/wire.c).
  */
-#include <linux/virtio_ids.h>
-
 #include "../both/virtio.h"
 #include "coexisting.h"
 
@@ -30,6 +28,6 @@ static int __init net_init(void)
 	if (!twinos_coexisting() || !regs->device_features)
 		return 0;
 	WRITE_ONCE(net.regs, regs);
-	return twinos_virtio_register(&net, VIRTIO_ID_NET, "twinos0");
+	return twinos_virtio_register(&net, "twinos0");
 }
 device_initcall_sync(net_init);

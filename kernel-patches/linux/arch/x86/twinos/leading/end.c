@@ -241,18 +241,10 @@ void __init twinos_end_init(void)
 	pm_notifier(leading_sleeps, 0);
 }
 
-static void ask_here(void *unused)
-{
-	twinos_note_for_other(X86_PLATFORM_IPI_VECTOR);
-}
-
 /** twinos_request() - ask an OS to do something, which it sees in an interrupt. Process context. */
 void twinos_request(const struct twinos_os *os, enum twinos_request request)
 {
 	WRITE_ONCE(os->shared->request, request);
 	smp_mb();	/* before the interrupt */
-	if (os->mode == TWINOS_TIME_SHARED)
-		smp_call_function_single(TWINOS_SHARED_CPU, ask_here, NULL, true);
-	else
-		twinos_ring(cpu_physical_id(os->share.cpus[0]));
+	twinos_ring_os(os);
 }

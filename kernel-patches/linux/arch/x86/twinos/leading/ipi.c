@@ -20,7 +20,7 @@ void twinos_ring(u32 apic_id)
  *
  * One that shares its CPU gets it for that when this OS is idle, or has used it a little longer.
  */
-void twinos_ring_os(struct twinos_os *os)
+void twinos_ring_os(const struct twinos_os *os)
 {
 	guard(irqsave)();
 	os->shared->side[TWINOS_LEADING].doorbells++;

@@ -100,7 +100,7 @@ void twinos_guard_disarm(void);
 void twinos_ipi_init(void);
 void twinos_note_ipis(bool on);
 void twinos_ring(u32 apic_id);
-void twinos_ring_os(struct twinos_os *os);
+void twinos_ring_os(const struct twinos_os *os);
 void twinos_init_cpu(unsigned int cpu);
 /* wire.c */
 void twinos_link_create(struct twinos_os *os, const struct twinos_share *share);

@@ -168,6 +168,8 @@ int twinos_move(struct twinos_os *os, unsigned int cpu)
 	}
 	if (err == -EIO)
 		twinos_end(os);
+	else		/* a doorbell on the way may have met nobody */
+		twinos_ring_os(os);
 	twinos_notify(os);
 	return err;
 }

@@ -48,5 +48,5 @@ void twinos_terminal_close(struct twinos_os *os)
 void twinos_terminal_delete(struct twinos_os *os)
 {
 	twinos_terminal_remove(os->id);
-	twinos_terminals[os->id].shared = NULL;
+	WRITE_ONCE(twinos_terminals[os->id].shared, NULL);
 }

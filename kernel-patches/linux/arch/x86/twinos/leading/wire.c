@@ -16,7 +16,6 @@
 #include <linux/io.h>
 #include <linux/uio.h>
 #include <linux/virtio_config.h>
-#include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <uapi/linux/virtio_ring.h>
 #include <asm/sync_bitops.h>
@@ -652,7 +651,7 @@ void twinos_link_create(struct twinos_os *os, const struct twinos_share *share)
 	if (link) {
 		snprintf(name, sizeof(name), "twinos%u", os->id);
 		WRITE_ONCE(links[os->id], link);
-		err = twinos_virtio_register(&link->device, VIRTIO_ID_NET, name);
+		err = twinos_virtio_register(&link->device, name);
 		if (err)
 			delete_link(link);
 	}
