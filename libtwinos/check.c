@@ -489,11 +489,6 @@ static bool inside(const struct range *r, const struct range *of)
 	return of->size && r->start >= of->start && range_end(r) <= range_end(of);
 }
 
-static bool overlap(const struct range *a, const struct range *b)
-{
-	return a->size && b->size && a->start < range_end(b) && b->start < range_end(a);
-}
-
 /* The one of the two ranges that belong together that a window is compared with. */
 static const struct range *part(const struct range *window, const struct range *low, bool is_low)
 {
@@ -524,7 +519,7 @@ static void check_missing(struct check *c, const struct checked *k, const struct
 		const struct boot_option *o = &c->options[i];
 		const struct range *option = part(&o->window, &o->low, is_low);
 
-		if (!overlap(option, r))
+		if (!ranges_overlap(option, r))
 			continue;
 		format_range(option, there, sizeof(there));
 		if (inside(r, option))
@@ -572,7 +567,7 @@ static void check_window(struct check *c, const struct checked *k, uint32_t id)
 		about(c, FINDING_ERROR, k, CONF_MEMORY, "it names no memory, and the boot line withholds none; say memory = SIZE@ADDRESS (twinos plan finds one)");
 	check_range(c, k, &window, false, id);
 	check_range(c, k, &k->conf.share.low, true, id);
-	if (overlap(&window, &k->conf.share.low))
+	if (ranges_overlap(&window, &k->conf.share.low))
 		about(c, FINDING_ERROR, k, CONF_LOW, "the low slice overlaps the window; choose another range");
 }
 
@@ -759,9 +754,9 @@ static void check_pair(struct check *c, const struct checked *a, const struct ch
 	char what[80], bdf[24];
 	uint32_t i, j;
 
-	if (overlap(&window, &other))
+	if (ranges_overlap(&window, &other))
 		conflict(c, FINDING_ERROR, a, b, CONF_MEMORY, "memory of this window");
-	if (overlap(&x->low, &y->low))
+	if (ranges_overlap(&x->low, &y->low))
 		conflict(c, FINDING_ERROR, a, b, CONF_LOW, "memory of this low slice");
 	for (i = 0; i < x->nr_cpus; i++)
 		if (has_cpu(y, x->cpus[i])) {

@@ -46,6 +46,12 @@ static inline uint64_t range_end(const struct range *r)
 	return r->start + r->size;
 }
 
+static inline bool ranges_overlap(const struct range *a, const struct range *b)
+{
+	return a->size && b->size && a->start <= b->start + (b->size - 1) &&
+	       b->start <= a->start + (a->size - 1);
+}
+
 int parse_number(const char *name, const char *text, uint64_t *value);
 int parse_range(const char *name, const char *text, struct range *range);
 int parse_count(const char *name, const char *text, unsigned int min, unsigned int max,

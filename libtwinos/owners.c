@@ -78,12 +78,6 @@ const struct os *irq_owner(const struct os_list *list, uint32_t irq, uint32_t id
 	return NULL;
 }
 
-static bool overlap(const struct range *a, const struct range *b)
-{
-	return a->size && b->size && a->start <= b->start + (b->size - 1) &&
-	       b->start <= a->start + (a->size - 1);
-}
-
 /**
  * memory_owner() - whose window or low slice a range overlaps, NULL if nobody's
  * @which: the range of that OS, may be NULL
@@ -95,9 +89,9 @@ const struct os *memory_owner(const struct os_list *list, const struct range *r,
 	const struct os *os;
 
 	for (os = next_claim(list, NULL, id); os; os = next_claim(list, os, id)) {
-		if (overlap(r, &os->window))
+		if (ranges_overlap(r, &os->window))
 			found = &os->window;
-		else if (overlap(r, &os->low))
+		else if (ranges_overlap(r, &os->low))
 			found = &os->low;
 		if (found)
 			break;

@@ -46,11 +46,6 @@ static void add_pieces(struct map *map, const struct ranges *set, enum part part
 			add_piece(map, &set->range[i], part, NULL);
 }
 
-static bool overlap(const struct range *a, const struct range *b)
-{
-	return a->size && b->size && a->start < range_end(b) && b->start < range_end(a);
-}
-
 /* An OS that has ended, and whose memory that was last; NULL if it is not known. */
 static const struct os *last_owner(const struct os_list *list, const struct range *r)
 {
@@ -58,7 +53,7 @@ static const struct os *last_owner(const struct os_list *list, const struct rang
 
 	for (os = list->os; os < list->os + list->nr; os++)
 		if (os->state != TWINOS_EMPTY && !os_claims(os) &&
-		    (overlap(r, &os->window) || overlap(r, &os->low)))
+		    (ranges_overlap(r, &os->window) || ranges_overlap(r, &os->low)))
 			return os;
 	return NULL;
 }
