@@ -850,6 +850,74 @@ group(
     coexisting=":")
 
 
+# net-idle
+
+
+def idle_interrupts(run):
+    """What the leading OS counted in a minute, its own timer left out: beside an OS on a CPU of its
+    own all; beside one that shares CPU 0 what console and network add to that before their use."""
+    rows = {"own": {}, "unused": {}, "shared": {}}
+    for text in run.leading:
+        counted = re.match(r"counted (own|unused|shared) (-?\d+) (\S+)", text)
+        if counted and " LOC: " not in text:
+            rows[counted[1]][counted[3]] = int(counted[2])
+    rung = field(run.leading, "rung", "after") - field(run.leading, "rung", "before")
+    if min(map(len, rows.values())) <= 5 or not any("all answer" in text for text in run.leading):
+        raise NoResult(f"{len(rows['shared'])} rows")
+    # After an NMI of the guard some IRQ work follows, if it came while the other OS had the CPU.
+    more = {row: max(number - rows["unused"].get(row, 0), 0)
+            for row, number in rows["shared"].items() if row != "IWI:"}
+    named = "; ".join(" ".join([name, *(f"{row} {number}" for row, number in of.items() if number)])
+                      for name, of in (*rows.items(), ("more", more)))
+    return sum(rows["own"].values()) + sum(more.values()) + rung, f"doorbells {rung}; {named}"
+
+
+group(
+    "net-idle",
+    Row("idle", "interrupts of an idle leading OS by console and network of idle ones, 60 s",
+        "<= 0", "<= 0", "interrupts", idle_interrupts),
+    options=("-I", "-k", "2", "-c", "2"),
+    leading=BUSY + '''
+		rung() {
+			cat /sys/kernel/twinos/os[12]/stats |
+				awk "/coexisting_doorbells/ { n += \\$2 } END { print n }"
+		}
+		minute() {
+			sleep 60
+			cat /proc/interrupts >/tmp/a
+			sleep 60
+			cat /proc/interrupts >/tmp/b
+			sh /tmp/counted $1 /tmp/a /tmp/b
+		}
+		used() {
+			await_os $1 running 60
+			await_log_os $1 "say: ready" 60
+			net_up $1
+			await_carrier $1 1 10
+			ping -c 2 10.87.$1.2 >/dev/null
+			cat /dev/hvc$1 >/dev/null &
+			echo typed >/dev/hvc$1
+		}
+		launch_os 2 1 --twinos-pci=
+		used 2
+		minute own
+		launch_os 1 shared --twinos-pci=
+		minute unused
+		used 1
+		sleep 60
+		echo "rung before $(rung)" >/tmp/rung
+		minute shared
+		echo "$(cat /tmp/rung) after $(rung)"
+		for os in 1 2; do ping -c 2 10.87.$os.2 >/dev/null; done
+		echo "all answer"
+	''',
+    coexisting='''
+		net_up
+		say ready
+		sleep 1000
+	''')
+
+
 # net-day
 
 

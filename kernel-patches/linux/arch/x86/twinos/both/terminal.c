@@ -216,15 +216,22 @@ static const struct hv_ops ops = {
 	.notifier_hangup = notifier_del,
 };
 
+/** twinos_terminal_in_use() - has somebody opened it? */
+bool twinos_terminal_in_use(u32 number)
+{
+	struct hvc_struct *hp = READ_ONCE(twinos_terminals[number].hvc);
+
+	return hp && tty_port_initialized(&hp->port);
+}
+
 /** twinos_terminal_answer() - there may be something to read or room to write. Hard interrupt. */
 void twinos_terminal_answer(u32 number)
 {
 	struct twinos_terminal *t = &twinos_terminals[number];
 	struct twinos_shared *shared = READ_ONCE(t->shared);
-	struct hvc_struct *hp = READ_ONCE(t->hvc);
 	struct twinos_pipe *in;
 
-	if (!hp || !shared)
+	if (!shared || !twinos_terminal_in_use(number))
 		return;
 	in = twinos_coexisting() ? &shared->input : &shared->output;
 	if (READ_ONCE(in->head) == READ_ONCE(in->tail) && !xchg(&t->waiting, false))
@@ -248,14 +255,6 @@ int twinos_terminal_add(u32 number)
 		return PTR_ERR(hp);
 	WRITE_ONCE(twinos_terminals[number].hvc, hp);
 	return 0;
-}
-
-/** twinos_terminal_in_use() - has somebody opened it? */
-bool twinos_terminal_in_use(u32 number)
-{
-	struct hvc_struct *hp = twinos_terminals[number].hvc;
-
-	return hp && tty_port_initialized(&hp->port);
 }
 
 /** twinos_terminal_index() - which hvc it is, negative: none */

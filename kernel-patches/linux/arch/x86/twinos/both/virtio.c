@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A virtio transport whose registers are plain memory, the same in both roles, for a network device:
- * the kernel's own driver does the rest. The device is the leading OS (leading/wire.c); to reach it is the role's
- * business.
+ * the kernel's own driver does the rest. The device is the leading OS (leading/wire.c); to reach it
+ * is the role's business. Nothing of the configuration is a driver's to change.
  */
 #include <linux/delay.h>
 #include <linux/platform_device.h>
@@ -31,11 +31,6 @@ static void get(struct virtio_device *vdev, unsigned int offset, void *buf, unsi
 		*(u16 *)buf &= VIRTIO_NET_S_LINK_UP;
 }
 
-/* Nothing of it is the driver's to change. */
-static void set(struct virtio_device *vdev, unsigned int offset, const void *buf, unsigned int len)
-{
-}
-
 static u8 get_status(struct virtio_device *vdev)
 {
 	return READ_ONCE(to_device(vdev)->regs->status);
@@ -55,7 +50,6 @@ static void set_status(struct virtio_device *vdev, u8 status)
 static void reset(struct virtio_device *vdev)
 {
 	struct twinos_virtio_device *device = to_device(vdev);
-
 	bool used = get_status(vdev) & VIRTIO_CONFIG_S_DRIVER_OK;
 
 	WRITE_ONCE(device->regs->resets, device->regs->resets + 1);
@@ -136,14 +130,8 @@ static int find_vqs(struct virtio_device *vdev, unsigned int nr, struct virtqueu
 	return 0;
 }
 
-static const char *bus_name(struct virtio_device *vdev)
-{
-	return dev_name(vdev->dev.parent);
-}
-
 static const struct virtio_config_ops ops = {
 	.get = get,
-	.set = set,
 	.get_status = get_status,
 	.set_status = set_status,
 	.reset = reset,
@@ -151,7 +139,6 @@ static const struct virtio_config_ops ops = {
 	.del_vqs = del_vqs,
 	.get_features = get_features,
 	.finalize_features = finalize_features,
-	.bus_name = bus_name,
 };
 
 /** twinos_virtio_interrupt() - the device may have news. Any context but NMI. */

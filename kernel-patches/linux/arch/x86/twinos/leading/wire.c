@@ -7,11 +7,13 @@
  * device or the OS is launched anew.
  *
  * The wire runs where there is something to do: in this kernel's transmit path, and in a softirq
- * after a doorbell. An end is only told when it has asked to be (VIRTIO_F_EVENT_IDX).
+ * after a doorbell. An end is only told when it has asked to be (VIRTIO_F_EVENT_IDX). In a bulk
+ * transfer between CPUs neither side rings for each frame: the wire runs by a timer then.
  */
 #include <linux/crc32c.h>
 #include <linux/dmi.h>
 #include <linux/etherdevice.h>
+#include <linux/hrtimer.h>
 #include <linux/if_vlan.h>
 #include <linux/io.h>
 #include <linux/uio.h>
@@ -38,15 +40,17 @@ enum { RECEIVE, TRANSMIT };
 #define HEADER_SIZE	sizeof(struct virtio_net_hdr_v1)
 #define MAX_FRAME	(HEADER_SIZE + VLAN_ETH_HLEN + 65536)
 #define MAX_PIECES	64		/* of a frame that is transmitted */
-#define MAX_BUFFERS	64		/* for a frame that is received, and pieces of them */
+#define MAX_BUFFERS	64		/* for a frame that is received */
 #define TELL_FRAMES	16		/* transmitted, */
 #define TELL_BYTES	(96 << 10)	/* or so much: fewer than TCP lets wait for that */
 #define BUDGET		64		/* frames in one direction before others have a turn */
+#define GATHER_NS	200000		/* in a bulk transfer; as long as network cards do it */
+#define BULK_BYTES	(32 << 10)	/* passed in GATHER_NS make it one */
+#define GATHER_BYTES	(512 << 10)	/* or so much; half of what fits into the ring */
 
 struct ring {
 	struct vring vring;
-	u16 seen;		/* available buffers so far */
-	u16 used;		/* likewise */
+	u16 used;		/* buffers so far; the next ones are those available */
 	u16 told;		/* used when its driver was told last, or did not want to be */
 	u32 bytes;		/* used since then */
 };
@@ -74,10 +78,14 @@ struct twinos_link {
 	bool complained;			/* since the launch */
 	bool told;				/* the coexisting OS has an interrupt that is new */
 	struct kvec from[MAX_PIECES], to[MAX_BUFFERS];
+	u16 heads[MAX_BUFFERS];			/* the numbers of the latter */
 	struct net_device *dummy;		/* for NAPI, which runs this after a doorbell */
 	struct napi_struct napi;
-	struct timer_list timer;
+	struct hrtimer timer;
 	bool timer_is_over;
+	u64 now;				/* ns */
+	u64 since;				/* when the following began to be counted */
+	u64 passed;				/* bytes */
 };
 
 static struct twinos_virtio nobody;
@@ -120,39 +128,40 @@ static bool find_ring(struct end *end, unsigned int i)
 static u16 nr_available(const struct ring *ring)
 {
 	/* The descriptors that it covers are there. */
-	return smp_load_acquire(&ring->vring.avail->idx) - ring->seen;
+	return smp_load_acquire(&ring->vring.avail->idx) - ring->used;
 }
 
-/* Its driver shall notify when there are more than have been seen. */
+/* Its driver shall notify when there are more than have been used. */
 static void want_more(struct ring *ring)
 {
-	WRITE_ONCE(vring_avail_event(&ring->vring), ring->seen);
+	WRITE_ONCE(vring_avail_event(&ring->vring), ring->used);
 	smp_mb();	/* before the caller looks again; pairs with virtqueue_kick_prepare() */
 }
 
 /*
- * The pieces of the buffer that comes @ahead after those seen. Returns how many, or 0 if there is
- * something wrong with it; @head: its number.
+ * The pieces of the buffer that comes @ahead after those used, at most @max. Returns its size in
+ * bytes, or 0 if there is something wrong with it; @head: its number.
  */
-static unsigned int take_buffer(const struct end *end, const struct ring *ring, u16 ahead,
-				u16 flags, struct kvec *pieces, unsigned int max, u16 *head)
+static size_t take_buffer(const struct end *end, const struct ring *ring, u16 ahead, u16 flags,
+			  struct kvec *pieces, unsigned int max, u16 *head)
 {
-	u16 size = ring->vring.num, i, n = 0;
+	u16 i = READ_ONCE(ring->vring.avail->ring[(u16)(ring->used + ahead) % ring->vring.num]);
+	const struct kvec *last = pieces + max;
+	size_t size = 0;
 
-	*head = READ_ONCE(ring->vring.avail->ring[(u16)(ring->seen + ahead) % size]);
-	for (i = *head; i < size && n < max; ) {
+	for (*head = i; i < ring->vring.num && pieces < last; pieces++) {
 		const struct vring_desc *d = &ring->vring.desc[i];
 		u16 f = READ_ONCE(d->flags);
 		u32 length = READ_ONCE(d->len);
 
 		if ((f & ~VRING_DESC_F_NEXT) != flags || !length || length > MAX_FRAME)
 			return 0;
-		pieces[n].iov_base = reach(end, READ_ONCE(d->addr), length);
-		pieces[n].iov_len = length;
-		if (!pieces[n++].iov_base)
+		*pieces = (struct kvec) { reach(end, READ_ONCE(d->addr), length), length };
+		if (!pieces->iov_base)
 			return 0;
+		size += length;
 		if (!(f & VRING_DESC_F_NEXT))
-			return n;
+			return size;
 		i = READ_ONCE(d->next);
 	}
 	return 0;
@@ -166,7 +175,6 @@ static void give_back(struct ring *ring, u16 head, u32 length)
 	WRITE_ONCE(e->id, head);
 	WRITE_ONCE(e->len, length);
 	ring->bytes += length;
-	ring->seen++;
 	ring->used++;
 }
 
@@ -245,134 +253,98 @@ static void set_carrier(struct twinos_link *link, struct end *end, bool up)
 	interrupt(link, end, TWINOS_CONFIG_CHANGED);
 }
 
-/* ---- frames ---- */
+static void run_within(struct twinos_link *link, u64 ns)
+{
+	if (!hrtimer_is_queued(&link->timer) ||
+	    hrtimer_get_expires_ns(&link->timer) > link->now + ns)
+		hrtimer_start(&link->timer, ns_to_ktime(ns), HRTIMER_MODE_REL_SOFT);
+}
 
 /*
- * As fast as memcpy() where a CPU copies strings well by bytes, too, and several times as fast
- * where it does not.
+ * Is this a bulk transfer? The timer is on then. Between CPUs alone: on a shared one the other OS
+ * has to run before there is more.
  */
-static void copy_piece(void *to, const void *from, size_t size)
+static bool gathering(struct twinos_link *link)
 {
-	size_t words = size / 8, bytes = size % 8;
-
-	asm volatile("rep movsq" : "+D" (to), "+S" (from), "+c" (words) : : "memory");
-	asm volatile("rep movsb" : "+D" (to), "+S" (from), "+c" (bytes) : : "memory");
+	if (link->passed < BULK_BYTES || READ_ONCE(link->os->mode) != TWINOS_DEDICATED)
+		return false;
+	run_within(link, GATHER_NS);
+	return true;
 }
 
-/* Copy @size bytes; both lists are long enough. */
-static void copy(const struct kvec *to, const struct kvec *from, size_t size)
-{
-	size_t to_done = 0, from_done = 0, piece;
-
-	for (; size; size -= piece) {
-		piece = min3(size, to->iov_len - to_done, from->iov_len - from_done);
-		copy_piece(to->iov_base + to_done, from->iov_base + from_done, piece);
-		to_done += piece;
-		from_done += piece;
-		if (to_done == to->iov_len) {
-			to++;
-			to_done = 0;
-		}
-		if (from_done == from->iov_len) {
-			from++;
-			from_done = 0;
-		}
-	}
-}
-
-static size_t sum(const struct kvec *pieces, unsigned int nr)
-{
-	size_t size = 0;
-
-	while (nr--)
-		size += pieces[nr].iov_len;
-	return size;
-}
+/* ---- frames ---- */
 
 enum result { PASSED, EMPTY, STARVED, BROKEN };
 
-/* Buffers for a frame of @size bytes. Returns how many, 0 and why. */
+/*
+ * Buffers for a frame of @size bytes, of one piece each, the first of which has room for the
+ * header. Returns how many, 0 and why.
+ */
 static unsigned int find_buffers(struct twinos_link *link, const struct end *to, size_t size,
-				 u16 *heads, u32 *lengths, enum result *why)
+				 enum result *why)
 {
 	const struct ring *ring = &to->rings[RECEIVE];
 	u16 available = nr_available(ring), n;
-	unsigned int pieces = 0, more;
-	size_t room = 0;
+	size_t room = 0, more;
 
 	*why = BROKEN;
 	if (available > ring->vring.num)
 		return 0;
-	for (n = 0; n < available; ) {
-		more = take_buffer(to, ring, n, VRING_DESC_F_WRITE, &link->to[pieces],
-				   MAX_BUFFERS - pieces, &heads[n]);
-		/* The header is in one piece. */
-		if (!more || link->to[0].iov_len < HEADER_SIZE)
+	for (n = 0; n < available; n++) {
+		more = n == MAX_BUFFERS ? 0 : take_buffer(to, ring, n, VRING_DESC_F_WRITE,
+							  &link->to[n], 1, &link->heads[n]);
+		if (!more || (!n && more < HEADER_SIZE))
 			return 0;
-		lengths[n] = sum(&link->to[pieces], more);
-		room += lengths[n];
-		pieces += more;
-		n++;
+		room += more;
 		if (room >= size)
-			return n;
+			return n + 1;
 	}
 	*why = STARVED;
 	return 0;
 }
 
-/* Pass one frame on. */
-static enum result pass_frame(struct twinos_link *link, struct end *from, struct end *to)
+/* Pass one frame on; without buffers to receive, as on a cable that is not plugged in, it is lost. */
+static enum result pass_frame(struct twinos_link *link, struct end *from, struct end *to,
+			      bool plugged)
 {
 	struct ring *transmit = &from->rings[TRANSMIT], *receive = &to->rings[RECEIVE];
-	u16 available = nr_available(transmit), heads[MAX_BUFFERS], head, i;
-	unsigned int pieces, buffers;
-	u32 lengths[MAX_BUFFERS];
+	u16 available = nr_available(transmit), head;
+	size_t size = 0, done, part;
+	unsigned int buffers, i;
+	struct iov_iter iter;
 	enum result why;
-	size_t size, rest;
 
 	if (!available)
 		return EMPTY;
-	pieces = available > transmit->vring.num ? 0 :
-		 take_buffer(from, transmit, 0, 0, link->from, MAX_PIECES, &head);
-	size = sum(link->from, pieces);
+	if (available <= transmit->vring.num)
+		size = take_buffer(from, transmit, 0, 0, link->from, MAX_PIECES, &head);
 	if (size < HEADER_SIZE + ETH_HLEN || size > MAX_FRAME) {
 		break_end(link, from, "a frame to transmit is malformed");
 		return BROKEN;
 	}
-	buffers = find_buffers(link, to, size, heads, lengths, &why);
-	if (!buffers) {
-		if (why == BROKEN)
-			break_end(link, to, "a buffer to receive is malformed");
-		return why;
+	if (plugged) {
+		buffers = find_buffers(link, to, size, &why);
+		if (!buffers) {
+			if (why == BROKEN)
+				break_end(link, to, "a buffer to receive is malformed");
+			return why;
+		}
+		iov_iter_kvec(&iter, ITER_DEST, link->to, buffers, size);
+		for (i = 0, done = 0; done < size; i++)
+			done += copy_to_iter(link->from[i].iov_base, link->from[i].iov_len, &iter);
+		((struct virtio_net_hdr_v1 *)link->to[0].iov_base)->num_buffers = buffers;
+		for (i = 0; i < buffers; i++, done -= part) {
+			part = min(done, link->to[i].iov_len);
+			give_back(receive, link->heads[i], part);
+		}
+		publish(receive);
+		to->starved = 0;
+		link->passed += size;
 	}
-	copy(link->to, link->from, size);
-	((struct virtio_net_hdr_v1 *)link->to[0].iov_base)->num_buffers = buffers;
-	for (i = 0, rest = size; i < buffers; i++) {
-		give_back(receive, heads[i], min_t(size_t, rest, lengths[i]));
-		rest -= min_t(size_t, rest, lengths[i]);
-	}
-	publish(receive);
 	give_back(transmit, head, 0);
 	transmit->bytes += size;
 	publish(transmit);
 	return PASSED;
-}
-
-/* Nobody receives: as on a cable that is not plugged in. */
-static void drop_frames(struct twinos_link *link, struct end *from)
-{
-	struct ring *transmit = &from->rings[TRANSMIT];
-	u16 n = nr_available(transmit), head;
-
-	if (n > transmit->vring.num) {
-		break_end(link, from, "the index of its ring is wrong");
-		return;
-	}
-	while (n--) {
-		head = READ_ONCE(transmit->vring.avail->ring[transmit->seen % transmit->vring.num]);
-		give_back(transmit, head, 0);
-	}
-	publish(transmit);
 }
 
 /*
@@ -382,17 +354,17 @@ static void drop_frames(struct twinos_link *link, struct end *from)
 static bool wait_for_buffers(struct twinos_link *link, struct end *to)
 {
 	struct ring *receive = &to->rings[RECEIVE];
-	u16 available = receive->seen + nr_available(receive);
+	u16 available = receive->used + nr_available(receive);
 
 	WRITE_ONCE(vring_avail_event(&receive->vring), available);
 	smp_mb();	/* as in want_more() */
-	if ((u16)(receive->seen + nr_available(receive)) != available)
+	if ((u16)(receive->used + nr_available(receive)) != available)
 		return true;
 	to->starved = to->starved ?: jiffies | 1;
 	to->starved_at = available;
 	/* Who does not receive for a second is not there: his interface may be down. */
 	to->deaf = time_after(jiffies, to->starved + HZ);
-	timer_reduce(&link->timer, jiffies + HZ + 2);
+	run_within(link, NSEC_PER_SEC + 2 * TICK_NSEC);
 	return to->deaf;
 }
 
@@ -403,17 +375,13 @@ static bool pass_frames(struct twinos_link *link, struct end *from, struct end *
 	unsigned int n;
 
 	for (n = 0; n < BUDGET && from->ready; n++) {
-		enum result result = EMPTY;
+		enum result result = pass_frame(link, from, to, up && !to->deaf);
 
-		if (up && !to->deaf)
-			result = pass_frame(link, from, to);
-		else
-			drop_frames(link, from);
-		if (result == PASSED)
-			to->starved = 0;
 		if (result == BROKEN || (result == STARVED && !wait_for_buffers(link, to)))
 			return false;
 		if (result == EMPTY && from->ready) {
+			if (from->window && gathering(link))
+				return false;
 			want_more(transmit);
 			if (!nr_available(transmit))
 				return false;
@@ -441,14 +409,21 @@ static void end_run(struct twinos_link *link)
 
 /*
  * That a frame has been transmitted is no news for a driver that receives something soon: it then
- * looks by itself. So it is told of some at once, or by a timer.
+ * looks by itself. So it is told of some at once, or by a timer. Likewise what it receives in a
+ * bulk transfer, unless it has to make room.
  */
-static bool can_wait(struct twinos_link *link, const struct ring *transmit)
+static bool can_wait(struct twinos_link *link, const struct end *end, unsigned int i)
 {
-	if (link->timer_is_over || (u16)(transmit->used - transmit->told) >= TELL_FRAMES ||
-	    transmit->bytes >= TELL_BYTES)
+	const struct ring *ring = &end->rings[i];
+
+	if (link->timer_is_over)
 		return false;
-	timer_reduce(&link->timer, jiffies + 1);
+	if (i == RECEIVE)
+		return end->window && !end->starved && ring->bytes < GATHER_BYTES &&
+		       gathering(link);
+	if ((u16)(ring->used - ring->told) >= TELL_FRAMES || ring->bytes >= TELL_BYTES)
+		return false;
+	run_within(link, TICK_NSEC);
 	return true;
 }
 
@@ -460,7 +435,7 @@ static void tell(struct twinos_link *link, struct end *end)
 		struct ring *ring = &end->rings[i];
 
 		if (wants_to_know(ring)) {
-			if (i == TRANSMIT && can_wait(link, ring))
+			if (can_wait(link, end, i))
 				continue;
 			interrupt(link, end, i);
 		}
@@ -476,13 +451,18 @@ static bool run_locked(struct twinos_link *link)
 	bool up, more;
 	unsigned int i;
 
+	link->now = ktime_get_mono_fast_ns();
+	if (link->now - link->since > GATHER_NS) {
+		link->since = link->now;
+		link->passed = 0;
+	}
 	begin_run(link);
 	for (i = 0; i < 2; i++) {
 		struct end *end = &link->ends[i];
 		struct ring *receive = &end->rings[RECEIVE];
 
 		look_at(link, end);
-		if (end->deaf && (u16)(receive->seen + nr_available(receive)) != end->starved_at)
+		if (end->deaf && (u16)(receive->used + nr_available(receive)) != end->starved_at)
 			end->deaf = false;
 	}
 	up = ours->ready && other->ready;
@@ -530,12 +510,13 @@ static void run_here(struct twinos_link *link)
 		napi_schedule(&link->napi);
 }
 
-static void timer_over(struct timer_list *timer)
+static enum hrtimer_restart timer_over(struct hrtimer *timer)
 {
-	struct twinos_link *link = from_timer(link, timer, timer);
+	struct twinos_link *link = container_of(timer, struct twinos_link, timer);
 
 	WRITE_ONCE(link->timer_is_over, true);
 	run_here(link);
+	return HRTIMER_NORESTART;
 }
 
 /* Of this kernel's own driver. */
@@ -602,7 +583,8 @@ static struct twinos_link *new_link(struct twinos_os *os, u64 start, u64 size)
 	link->registers.device_features = NET_FEATURES;
 	set_address(&link->registers, os->id, TWINOS_LEADING);
 	spin_lock_init(&link->lock);
-	timer_setup(&link->timer, timer_over, 0);
+	hrtimer_init(&link->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	link->timer.function = timer_over;
 	netif_napi_add(link->dummy, &link->napi, poll);
 	napi_enable(&link->napi);
 	return link;
@@ -612,8 +594,8 @@ static void delete_link(struct twinos_link *link)
 {
 	WRITE_ONCE(links[link->os->id], NULL);
 	synchronize_rcu();	/* twinos_link_rung() */
-	timer_shutdown_sync(&link->timer);
 	napi_disable(&link->napi);
+	hrtimer_cancel(&link->timer);
 	free_link(link);
 }
 
