@@ -54,7 +54,7 @@ static void reset(struct virtio_device *vdev)
 
 	WRITE_ONCE(device->regs->resets, device->regs->resets + 1);
 	WRITE_ONCE(device->regs->status, 0);
-	smp_mb();	/* pairs with begin() in leading/wire.c: either sees the other's store */
+	smp_mb();	/* pairs with run_locked() in leading/wire.c: either sees the other's store */
 	while (READ_ONCE(device->regs->busy))
 		msleep(1);
 	if (used)

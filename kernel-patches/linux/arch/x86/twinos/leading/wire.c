@@ -64,9 +64,8 @@ struct end {
 	u32 resets;			/* of its registers, when the rings were found */
 	bool ready;			/* they can be used */
 	bool broken;
-	bool deaf;			/* has made no buffers available for long */
-	unsigned long starved;		/* since when; jiffies, 0: it is not */
-	u16 starved_at;			/* available then */
+	unsigned long starved;		/* of buffers to receive since then; jiffies, 0: it is not */
+	u16 starved_at;			/* buffers so far, then */
 };
 
 struct twinos_link {
@@ -215,7 +214,6 @@ static void look_at(struct twinos_link *link, struct end *end)
 		end->resets = resets;
 		end->ready = false;
 		end->broken = false;
-		end->deaf = false;
 		end->starved = 0;
 	}
 	if (!driven || end->ready || end->broken)
@@ -278,28 +276,25 @@ enum result { PASSED, EMPTY, STARVED, BROKEN };
 
 /*
  * Buffers for a frame of @size bytes, of one piece each, the first of which has room for the
- * header. Returns how many, 0 and why.
+ * header. Returns how many, 0 if there are too few, negative if one is malformed.
  */
-static unsigned int find_buffers(struct twinos_link *link, const struct end *to, size_t size,
-				 enum result *why)
+static int find_buffers(struct twinos_link *link, const struct end *to, size_t size)
 {
 	const struct ring *ring = &to->rings[RECEIVE];
 	u16 available = nr_available(ring), n;
 	size_t room = 0, more;
 
-	*why = BROKEN;
 	if (available > ring->vring.num)
-		return 0;
+		return -EINVAL;
 	for (n = 0; n < available; n++) {
 		more = n == MAX_BUFFERS ? 0 : take_buffer(to, ring, n, VRING_DESC_F_WRITE,
 							  &link->to[n], 1, &link->heads[n]);
 		if (!more || (!n && more < HEADER_SIZE))
-			return 0;
+			return -EINVAL;
 		room += more;
 		if (room >= size)
 			return n + 1;
 	}
-	*why = STARVED;
 	return 0;
 }
 
@@ -310,9 +305,8 @@ static enum result pass_frame(struct twinos_link *link, struct end *from, struct
 	struct ring *transmit = &from->rings[TRANSMIT], *receive = &to->rings[RECEIVE];
 	u16 available = nr_available(transmit), head;
 	size_t size = 0, done, part;
-	unsigned int buffers, i;
 	struct iov_iter iter;
-	enum result why;
+	int buffers, i;
 
 	if (!available)
 		return EMPTY;
@@ -323,12 +317,11 @@ static enum result pass_frame(struct twinos_link *link, struct end *from, struct
 		return BROKEN;
 	}
 	if (plugged) {
-		buffers = find_buffers(link, to, size, &why);
-		if (!buffers) {
-			if (why == BROKEN)
-				break_end(link, to, "a buffer to receive is malformed");
-			return why;
-		}
+		buffers = find_buffers(link, to, size);
+		if (buffers < 0)
+			break_end(link, to, "a buffer to receive is malformed");
+		if (buffers <= 0)
+			return buffers ? BROKEN : STARVED;
 		iov_iter_kvec(&iter, ITER_DEST, link->to, buffers, size);
 		for (i = 0, done = 0; done < size; i++)
 			done += copy_to_iter(link->from[i].iov_base, link->from[i].iov_len, &iter);
@@ -347,6 +340,15 @@ static enum result pass_frame(struct twinos_link *link, struct end *from, struct
 	return PASSED;
 }
 
+/* Who does not receive for a second is not there: his interface may be down. */
+static bool deaf(const struct end *end)
+{
+	const struct ring *receive = &end->rings[RECEIVE];
+
+	return end->starved && time_after(jiffies, end->starved + HZ) &&
+	       (u16)(receive->used + nr_available(receive)) == end->starved_at;
+}
+
 /*
  * There are too few buffers to receive the next frame: until there are more it waits where it is,
  * and so stops the queue that it is in. Returns whether it does not have to wait.
@@ -362,10 +364,8 @@ static bool wait_for_buffers(struct twinos_link *link, struct end *to)
 		return true;
 	to->starved = to->starved ?: jiffies | 1;
 	to->starved_at = available;
-	/* Who does not receive for a second is not there: his interface may be down. */
-	to->deaf = time_after(jiffies, to->starved + HZ);
 	run_within(link, NSEC_PER_SEC + 2 * TICK_NSEC);
-	return to->deaf;
+	return deaf(to);
 }
 
 /* All frames of one direction, or a part of them. Returns whether there are more. */
@@ -375,7 +375,7 @@ static bool pass_frames(struct twinos_link *link, struct end *from, struct end *
 	unsigned int n;
 
 	for (n = 0; n < BUDGET && from->ready; n++) {
-		enum result result = pass_frame(link, from, to, up && !to->deaf);
+		enum result result = pass_frame(link, from, to, up && !deaf(to));
 
 		if (result == BROKEN || (result == STARVED && !wait_for_buffers(link, to)))
 			return false;
@@ -391,21 +391,6 @@ static bool pass_frames(struct twinos_link *link, struct end *from, struct end *
 }
 
 /* ---- when it runs ---- */
-
-/* Either the drivers have reset the device before this, or they wait until end_run(). */
-static void begin_run(struct twinos_link *link)
-{
-	WRITE_ONCE(link->ends[0].regs->busy, 1);
-	WRITE_ONCE(link->ends[1].regs->busy, 1);
-	smp_mb();	/* pairs with reset() in both/virtio.c */
-}
-
-static void end_run(struct twinos_link *link)
-{
-	/* All that was done in the rings is done. */
-	smp_store_release(&link->ends[0].regs->busy, 0);
-	smp_store_release(&link->ends[1].regs->busy, 0);
-}
 
 /*
  * That a frame has been transmitted is no news for a driver that receives something soon: it then
@@ -449,32 +434,30 @@ static bool run_locked(struct twinos_link *link)
 {
 	struct end *ours = &link->ends[TWINOS_LEADING], *other = &link->ends[TWINOS_COEXISTING];
 	bool up, more;
-	unsigned int i;
 
 	link->now = ktime_get_mono_fast_ns();
 	if (link->now - link->since > GATHER_NS) {
 		link->since = link->now;
 		link->passed = 0;
 	}
-	begin_run(link);
-	for (i = 0; i < 2; i++) {
-		struct end *end = &link->ends[i];
-		struct ring *receive = &end->rings[RECEIVE];
-
-		look_at(link, end);
-		if (end->deaf && (u16)(receive->used + nr_available(receive)) != end->starved_at)
-			end->deaf = false;
-	}
+	/* Either the drivers have reset the device before this, or they wait until it is over. */
+	WRITE_ONCE(ours->regs->busy, 1);
+	WRITE_ONCE(other->regs->busy, 1);
+	smp_mb();	/* pairs with reset() in both/virtio.c */
+	look_at(link, ours);
+	look_at(link, other);
 	up = ours->ready && other->ready;
 	more = pass_frames(link, ours, other, up) | pass_frames(link, other, ours, up);
 	/* It may have turned out to be broken. */
 	up &= ours->ready && other->ready;
-	set_carrier(link, ours, up && !other->deaf);
-	set_carrier(link, other, up && !ours->deaf);
+	set_carrier(link, ours, up && !deaf(other));
+	set_carrier(link, other, up && !deaf(ours));
 	tell(link, ours);
 	tell(link, other);
 	link->timer_is_over = false;
-	end_run(link);
+	/* All that was done in the rings is done. */
+	smp_store_release(&ours->regs->busy, 0);
+	smp_store_release(&other->regs->busy, 0);
 	return more;
 }
 
