@@ -84,6 +84,7 @@ struct os {
 	char name[TWINOS_NAME_SIZE];	/* "" if it was loaded without one */
 	enum twinos_state state;
 	enum twinos_mode mode;
+	double hung_for;		/* seconds without a sign of life; 0: it has not hung */
 	struct range window, low;	/* size 0: none */
 	uint32_t nr_cpus, nr_pci, nr_irqs;
 	uint32_t cpus[TWINOS_MAX_CPUS];
@@ -109,8 +110,10 @@ bool is_name(const char *text);
 const struct os *find_named(const struct os_list *list, const char *name);
 bool os_running(const struct os *os);
 bool os_claims(const struct os *os);
+enum twinos_state shown_state(const struct os *os);
 bool next_statistic(const char **stats, char *key, size_t size, uint64_t *value);
 uint64_t statistic(const char *stats, const char *wanted);
+double seconds_between(uint64_t from, uint64_t to, uint64_t khz);
 unsigned int os_numbers(const struct os_list *list, unsigned int states, char *text, size_t size);
 
 /* ---- debug.c ---- */

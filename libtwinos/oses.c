@@ -8,12 +8,26 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <x86intrin.h>
 #include "libtwinos.h"
 
 static const char *const state_names[] = TWINOS_STATE_NAMES;
 static const char *const mode_names[] = TWINOS_MODE_NAMES;
 
 #define NR(names) (sizeof(names) / sizeof((names)[0]))
+
+/*
+ * Seconds without a sign of life after which an OS on CPUs of its own has hung. A timer of it
+ * gives one each second, however idle or busy it is. No kernel that works misses ten of them in a
+ * row: Linux's own detector of hard lockups waits as long.
+ */
+#define HUNG_AFTER	10
+/*
+ * On a shared CPU there is one in so many seconds. One that has just been moved to a CPU of its
+ * own has perhaps given its last one that long ago, and the timer is set for that long. When the
+ * move was nobody tells, so whoever has ever moved gets that time on top.
+ */
+#define BEAT_SHARED	10
 
 const char *state_name(enum twinos_state state)
 {
@@ -137,10 +151,36 @@ int read_os_file(const struct roots *roots, uint32_t id, const char *name, char 
 		      err == -EACCES ? "; be root" : "");
 }
 
+/*
+ * Has it hung? Not one that boots, whose timer is not set up yet, nor one on a shared CPU, where
+ * the kernel's guard sees a hang and ends it.
+ *
+ * @now: TSC before any of it was read, so that what keeps this process waiting meanwhile is not
+ * taken for silence of the OS
+ */
+static int read_life(const struct roots *roots, struct os *os, uint64_t now)
+{
+	double silence;
+	char *stats;
+	int err;
+
+	if (os->state != TWINOS_RUNNING || os->mode != TWINOS_DEDICATED)
+		return 0;
+	err = read_os_file(roots, os->id, "stats", &stats, NULL);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	silence = seconds_between(statistic(stats, "alive_tsc"), now, statistic(stats, "tsc_khz"));
+	if (silence > HUNG_AFTER + (statistic(stats, "moves") ? BEAT_SHARED : 0))
+		os->hung_for = silence;
+	free(stats);
+	return 0;
+}
+
 /** read_os() - one of them; -ENOENT without a refusal if there is none of that number */
 int read_os(const struct roots *roots, uint32_t id, struct os *os)
 {
-	int state, mode;
+	const uint64_t now = __rdtsc();
+	int state, mode, err;
 
 	*os = (struct os){ .id = id };
 	state = read_name(roots, os, "state", state_names, NR(state_names));
@@ -151,7 +191,8 @@ int read_os(const struct roots *roots, uint32_t id, struct os *os)
 		return mode;
 	os->state = state;
 	os->mode = mode;
-	return read_share(roots, os);
+	err = read_share(roots, os);
+	return err ? err : read_life(roots, os, now);
 }
 
 /**
@@ -210,6 +251,17 @@ bool os_claims(const struct os *os)
 	return os->state == TWINOS_LOADED || os_running(os);
 }
 
+/**
+ * shown_state() - its state for whoever looks
+ *
+ * One that hangs on CPUs of its own is running for the kernel, and os_running(): it has its share
+ * until it is killed.
+ */
+enum twinos_state shown_state(const struct os *os)
+{
+	return os->hung_for > 0 ? TWINOS_HUNG : os->state;
+}
+
 /** os_numbers() - "1, 3": those in the given states, "none" if there are none */
 unsigned int os_numbers(const struct os_list *list, unsigned int states, char *text, size_t size)
 {
@@ -248,4 +300,15 @@ uint64_t statistic(const char *stats, const char *wanted)
 		if (!strcmp(key, wanted))
 			return value;
 	return 0;
+}
+
+/** seconds_between() - of two TSC values; negative if the first never was, or @khz is 0 */
+double seconds_between(uint64_t from, uint64_t to, uint64_t khz)
+{
+	const int64_t ticks = to - from;
+
+	if (!from || !khz)
+		return -1;
+	/* Another CPU's may be a little ahead. */
+	return ticks > 0 ? ticks / (khz * 1e3) : 0;
 }

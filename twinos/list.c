@@ -148,7 +148,7 @@ static void fill_texts(struct entry *e)
 	format_cpus(os, cpus, sizeof(cpus));
 	e->text[NAME] = format("%s", *e->name ? e->name : "-");
 	e->text[NUMBER] = os->id ? format("%u", os->id) : format("-");
-	e->text[THE_STATE] = format("%s", state_name(os->state));
+	e->text[THE_STATE] = format("%s", state_name(shown_state(os)));
 	e->text[MODE] = format("%s", claims ? mode_name(os->mode) : "-");
 	e->text[CPUS] = format("%s", !claims ? "-" : *cpus ? cpus : "0");
 	e->text[WINDOW] = claims && os->window.size ?
@@ -207,7 +207,7 @@ static json_t *entry_json(const struct entry *e)
 	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o}",
 			 "name", *e->name ? json_string(e->name) : json_null(),
 			 "os", e->os.id ? json_integer(e->os.id) : json_null(),
-			 "state", state_name(e->os.state),
+			 "state", state_name(shown_state(&e->os)),
 			 "mode", claims ? json_string(mode_name(e->os.mode)) : json_null(),
 			 "share", claims ? share_json(&e->os) : json_null(),
 			 "up", number_json(e->up),

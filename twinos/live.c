@@ -186,7 +186,7 @@ static int row_attributes(const struct row *row)
 {
 	if (!row->os)
 		return A_NORMAL;
-	switch (row->os->os.state) {
+	switch (shown_state(&row->os->os)) {
 	case TWINOS_CRASHED:
 	case TWINOS_HUNG:
 		return A_BOLD;

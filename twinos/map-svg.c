@@ -104,7 +104,7 @@ static void draw_piece_label(struct svg *svg, const struct piece *p, double y, d
 		 middle - (two_lines ? 8 : 0), owner);
 	if (!two_lines)
 		return;
-	snprintf(line, sizeof(line), "window, %s", state_name(p->os->state));
+	snprintf(line, sizeof(line), "window, %s", state_name(shown_state(p->os)));
 	svg_text(svg, "on small", SVG_START, BAR_X + 10, middle + 9, line);
 }
 
@@ -286,11 +286,11 @@ static void describe_os(const struct os *os, char *text, size_t size)
 
 	format_cpus(os, cpus, sizeof(cpus));
 	if (!os_claims(os))
-		snprintf(text, size, "%s", state_name(os->state));
+		snprintf(text, size, "%s", state_name(shown_state(os)));
 	else if (os->mode == TWINOS_TIME_SHARED)
-		snprintf(text, size, "%s, shares CPU 0", state_name(os->state));
+		snprintf(text, size, "%s, shares CPU 0", state_name(shown_state(os)));
 	else
-		snprintf(text, size, "%s, CPU %s", state_name(os->state), cpus);
+		snprintf(text, size, "%s, CPU %s", state_name(shown_state(os)), cpus);
 }
 
 static void draw_panel(struct svg *svg, double y, unsigned int lines, const char *class,

@@ -422,7 +422,7 @@ static void print_os(const struct os *os, int width)
 	const char *kind;
 	int line = 0;
 
-	printf("%-*s  %10s  ", width, os_title(os, title, sizeof(title)), state_name(os->state));
+	printf("%-*s  %10s  ", width, os_title(os, title, sizeof(title)), state_name(shown_state(os)));
 	for (i = 0; i < nr; i++) {
 		format_pci(&functions[i], bdf, sizeof(bdf));
 		kind = function_kind(&roots, &functions[i]);
@@ -494,7 +494,7 @@ static json_t *devices_json(const struct os *os)
 		json_array_append_new(irqs, json_integer(os->irqs[i]));
 	return json_pack("{s:i, s:o, s:s, s:s, s:o, s:o}", "os", (int)os->id,
 			 "name", *os->name ? json_string(os->name) : json_null(),
-			 "state", state_name(os->state), "mode", mode_name(os->mode),
+			 "state", state_name(shown_state(os)), "mode", mode_name(os->mode),
 			 "pci", pci, "irq", irqs);
 }
 

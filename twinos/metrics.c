@@ -94,7 +94,7 @@ static void print_state(FILE *out, const struct reading *reading)
 			   "1 for the state that it is in, 0 for others.");
 		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 			print_labels(out, name, o);
-			fprintf(out, ",state=\"%s\"} %d\n", names[i], o->os.state == i);
+			fprintf(out, ",state=\"%s\"} %d\n", names[i], shown_state(&o->os) == i);
 		}
 	}
 }

@@ -140,17 +140,6 @@ void free_reading(struct reading *reading)
 	*reading = (struct reading){ 0 };
 }
 
-/** seconds_between() - of two TSC values; negative if the first never was, or @khz is 0 */
-double seconds_between(uint64_t from, uint64_t to, uint64_t khz)
-{
-	const int64_t ticks = to - from;
-
-	if (!from || !khz)
-		return -1;
-	/* Another CPU's may be a little ahead. */
-	return ticks > 0 ? ticks / (khz * 1e3) : 0;
-}
-
 static void clear_rates(struct rates *rates)
 {
 	unsigned int i, side;

@@ -56,7 +56,6 @@ struct rates {
 
 int read_all(const struct roots *roots, struct reading *reading);
 void free_reading(struct reading *reading);
-double seconds_between(uint64_t from, uint64_t to, uint64_t khz);
 void os_rates(const struct reading *before, const struct observed *now, struct rates *rates);
 void leading_rates(const struct reading *before, const struct reading *now,
 		   struct rates *rates);

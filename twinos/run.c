@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-#include <x86intrin.h>
 #include <twinos/control.h>
 #include "common.h"
 #include "lines.h"
@@ -28,11 +27,10 @@
 #define EXIT_REBOOT	6
 
 #define NEVER		1e18
-/* Its timers mark that it is alive once a second, and only every ten on a shared CPU. */
-#define ALIVE_MIN	2
-#define ALIVE_AFTER_MOVE 10
 /* What killing it and the rest may take, beyond the limit for its shutdown. */
 #define STOP_MARGIN	30
+/* How soon the watchdog is fed again when a hung OS goes on after all. */
+#define RECOVERED_WITHIN 1
 
 struct run {
 	const char *name;
@@ -47,7 +45,7 @@ struct run {
 	bool no_life;			/* it was killed since it seemed hung */
 	double kill_at;			/* seconds_now() */
 	double watchdog, feed_at;	/* its interval, 0 for none */
-	double dedicated_since;
+	bool starved;			/* the watchdog was due and was not fed */
 	bool silent;			/* standard output is of no use any more */
 };
 
@@ -113,42 +111,26 @@ static void pass_on(struct run *r, bool all)
 
 /* ---- the watchdog ---- */
 
-/* Is an OS on CPUs of its own alive? On a shared CPU the kernel's guard sees a hang. */
-static bool alive(struct run *r)
-{
-	const double limit = r->watchdog / 2 > ALIVE_MIN ? r->watchdog / 2 : ALIVE_MIN;
-	uint64_t khz, tsc;
-	double age;
-	char *stats;
-
-	if (r->os.mode != TWINOS_DEDICATED) {
-		r->dedicated_since = 0;
-		return true;
-	}
-	if (!r->dedicated_since)
-		r->dedicated_since = seconds_now();
-	if (r->os.state != TWINOS_RUNNING ||
-	    seconds_now() - r->dedicated_since < ALIVE_AFTER_MOVE + limit)
-		return true;
-	if (read_os_file(&roots, r->os.id, "stats", &stats, NULL))
-		return true;
-	khz = statistic(stats, "tsc_khz");
-	tsc = statistic(stats, "alive_tsc");
-	free(stats);
-	age = khz ? (int64_t)(__rdtsc() - tsc) / (khz * 1e3) : 0;
-	if (age <= limit)
-		return true;
-	tell(r, "no sign of life for %.0f s; the watchdog is not fed", age);
-	return false;
-}
-
 static void feed(struct run *r)
 {
+	double next = r->watchdog / 2;
+
 	if (!r->watchdog || seconds_now() < r->feed_at)
 		return;
-	if (alive(r))
+	if (shown_state(&r->os) != TWINOS_HUNG) {
+		if (r->starved)
+			tell(r, "gives signs of life again");
+		r->starved = false;
 		notify("WATCHDOG=1\n");
-	r->feed_at = seconds_now() + r->watchdog / 2;
+	} else {
+		if (!r->starved)
+			tell(r, "no sign of life for %.0f s; the watchdog is not fed",
+			     r->os.hung_for);
+		r->starved = true;
+		/* It may come back before the supervisor loses patience. */
+		next = next < RECOVERED_WITHIN ? next : RECOVERED_WITHIN;
+	}
+	r->feed_at = seconds_now() + next;
 }
 
 /* ---- stopping ---- */

@@ -166,9 +166,13 @@ static void print_report(const struct report *r)
 	const bool shared = r->os.mode == TWINOS_TIME_SHARED;
 	char *reason = visible_text(r->reason, strlen(r->reason));
 
-	printf("OS %u%s%s%s: %s%s%s\n", r->os.id, *r->os.name ? " (" : "", r->os.name,
-	       *r->os.name ? ")" : "", state_name(r->os.state), *reason ? ": " : "",
+	printf("OS %u%s%s%s: %s%s%s", r->os.id, *r->os.name ? " (" : "", r->os.name,
+	       *r->os.name ? ")" : "", state_name(shown_state(&r->os)), *reason ? ": " : "",
 	       reason);
+	/* Not one that has ended so, which has a reason. */
+	if (r->os.hung_for > 0)
+		printf(": no sign of life for %.0f s", r->os.hung_for);
+	putchar('\n');
 	if (os_claims(&r->os))
 		print_share(&r->os);
 	if (shared)
@@ -182,7 +186,7 @@ static json_t *report_json(const struct report *r)
 	return json_pack("{s:i, s:s*, s:s, s:o, s:s, s:o, s:o, s:o, s:o}",
 			 "os", r->os.id,
 			 "name", *r->os.name ? r->os.name : NULL,
-			 "state", state_name(r->os.state),
+			 "state", state_name(shown_state(&r->os)),
 			 "reason", json_text(r->reason, strlen(r->reason)),
 			 "mode", mode_name(r->os.mode),
 			 "slice_us", json_integer(strtoull(r->slice, NULL, 10)),

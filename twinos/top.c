@@ -111,7 +111,7 @@ static void fill_texts(struct row *row)
 		read_text(roots.sys, "devices/system/cpu/online", cpus, sizeof(cpus));
 	row->text[TOP_NAME] = format("%s", !os ? "leading" : *os->name ? os->name : "-");
 	row->text[TOP_NUMBER] = os ? format("%u", os->id) : format("-");
-	row->text[TOP_STATE] = format("%s", state_name(os ? os->state : TWINOS_RUNNING));
+	row->text[TOP_STATE] = format("%s", state_name(os ? shown_state(os) : TWINOS_RUNNING));
 	row->text[TOP_MODE] = format("%s", claims ? mode_name(os->mode) : "-");
 	row->text[TOP_CPUS] = format("%s", os && !claims ? "-" : *cpus ? cpus : os ? "0" : "-");
 	row->text[TOP_CPU] = row->value[TOP_CPU] < 0 ? format("-") :
@@ -138,7 +138,7 @@ static void add_row(struct top *top, const struct observed *o, const struct rate
 	else if (os_running(&o->os)) {
 		row->value[TOP_ALIVE] = seconds_between(o->alive, o->now, o->khz);
 		row->value[TOP_UP] = seconds_between(o->launch, o->now, o->khz);
-		top->running++;
+		top->running += shown_state(&o->os) != TWINOS_HUNG;
 	}
 	fill_texts(row);
 }
@@ -308,7 +308,7 @@ static json_t *row_json(const struct row *row)
 		json_object_set_new(object, "name",
 				    *os->name ? json_string(os->name) : json_null());
 		json_object_set_new(object, "os", json_integer(os->id));
-		json_object_set_new(object, "state", json_string(state_name(os->state)));
+		json_object_set_new(object, "state", json_string(state_name(shown_state(os))));
 		json_object_set_new(object, "mode",
 				    claims ? json_string(mode_name(os->mode)) : json_null());
 		cpus = claims ? json_array() : json_null();

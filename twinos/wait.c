@@ -9,6 +9,9 @@
 #include <unistd.h>
 #include "common.h"
 
+/* Seconds between two looks at one that can hang or come back, of which there is no news. */
+#define LOOK_AGAIN 5
+
 static unsigned int parse_states(const char *text)
 {
 	static const char *const names[] = TWINOS_STATE_NAMES;
@@ -30,14 +33,23 @@ static unsigned int parse_states(const char *text)
 }
 
 /* TWINOS_EMPTY if there is no such OS. */
-static enum twinos_state state_of(const char *text)
+static struct os look_at(const char *text)
 {
 	struct os os;
 	int err = find_os_by(text, &os);
 
 	if (err && err != -ENOENT)
 		fail(err);
-	return err ? TWINOS_EMPTY : os.state;
+	return err ? (struct os){ .state = TWINOS_EMPTY } : os;
+}
+
+/* How long the next look can wait for news; negative: for any time. */
+static double patience(const struct os *os, unsigned int states, double left)
+{
+	if (os->state != TWINOS_RUNNING || os->mode != TWINOS_DEDICATED ||
+	    !(states & (STATE(TWINOS_RUNNING) | STATE(TWINOS_HUNG))))
+		return left;
+	return left < 0 || left > LOOK_AGAIN ? LOOK_AGAIN : left;
 }
 
 static void need_known(const char *text)
@@ -61,6 +73,7 @@ int run_wait(const struct options *options)
 	const unsigned int limit = options->timeout;
 	unsigned int states;
 	enum twinos_state state;
+	struct os os;
 	double start = seconds_now(), left = -1;
 	int door, err;
 
@@ -73,7 +86,8 @@ int run_wait(const struct options *options)
 	if (door < 0)
 		fail(door);
 	for (;;) {
-		state = state_of(text);
+		os = look_at(text);
+		state = shown_state(&os);
 		if (states & STATE(state))
 			break;
 		if (limit)
@@ -81,7 +95,7 @@ int run_wait(const struct options *options)
 		if (limit && left <= 0)
 			die(EXIT_REFUSED, "%s is %s after %u s, not %s", text, state_name(state),
 			    limit, options->text[OPTION_STATE]);
-		err = await_news(door, left);
+		err = await_news(door, patience(&os, states, left));
 		if (err)
 			fail(err);
 	}

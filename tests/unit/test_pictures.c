@@ -210,6 +210,22 @@ static void map_picture(void **state)
 	assert_int_equal(run("map --svg=picture.svg; cmp picture.svg other.svg"), 0);
 }
 
+/* It has what it had, until it is killed. */
+static void map_hung(void **state)
+{
+	(void)state;
+	several();
+	tree__life(&t, 1, 34, 0);
+	tree__life(&t, 2, 34, 0);
+	assert_int_equal(run("map"), 0);
+	assert_non_null(strstr(output, "\nOS 1 (web)                    running  0000:00:03.0 Ethernet card\n"));
+	assert_non_null(strstr(output, "\nOS 2                             hung  0000:00:04.0 NVMe disk\n"));
+	assert_non_null(strstr(output, "\n2-3                                    OS 2\n"));
+	assert_int_equal(run("map --json"), 0);
+	assert_non_null(strstr(output, "{\"os\":2,\"name\":null,\"state\":\"hung\",\"mode\":\"dedicated\""));
+	draws("map", "'window, running' 'window, hung' 'running, shares CPU 0' 'hung, CPU 2-3'");
+}
+
 static void many_of_all(void **state)
 {
 	char share[4000];
@@ -617,7 +633,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(who_has_what), TEST(odd_memory), TEST(map_json), TEST(map_picture),
-		TEST(many_of_all), TEST(map_refuses), TEST(recorded), TEST(lost),
+		TEST(map_hung), TEST(many_of_all), TEST(map_refuses), TEST(recorded), TEST(lost),
 		TEST(beginnings_and_ends), TEST(a_name), TEST(examples), TEST(many_switches), TEST(rubbish),
 		TEST(wrong_words), TEST(no_tracefs), TEST(live), TEST(live_nothing), TEST(live_fails),
 		TEST(live_signals),

@@ -158,6 +158,28 @@ static void table(void **state)
 	lacks("loaded");
 }
 
+static void hung(void **state)
+{
+	(void)state;
+	tree__life(&t, 1, 34, 0);
+	tree__life(&t, 2, 34, 0);
+	assert_int_equal(run("top --once --delay=0.1"), 0);
+	has("\nweb       1  running  time-shared  0 ");
+	has("\n-         2  hung     dedicated    2-3       -    34s  01:00:00 ");
+	assert_int_equal(run("top --json --delay=0.1"), 0);
+	has("{\"name\":\"web\",\"os\":1,\"state\":\"running\",");
+	has("{\"name\":null,\"os\":2,\"state\":\"hung\",\"mode\":\"dedicated\",\"cpu\":[2,3],\"alive\":34.");
+	assert_int_equal(run("metrics"), 0);
+	has("twinos_state{os=\"1\",name=\"web\",state=\"running\"} 1\n");
+	has("twinos_state{os=\"2\",name=\"\",state=\"running\"} 0\n");
+	has("twinos_state{os=\"2\",name=\"\",state=\"hung\"} 1\n");
+	has("twinos_sign_of_life_age_seconds{os=\"2\",name=\"\"} 34.");
+	tree__life(&t, 2, 1, 0);
+	assert_int_equal(run("metrics"), 0);
+	has("twinos_state{os=\"2\",name=\"\",state=\"running\"} 1\n");
+	has("twinos_state{os=\"2\",name=\"\",state=\"hung\"} 0\n");
+}
+
 static void grows(void **state)
 {
 	const unsigned long long now = __rdtsc();
@@ -260,10 +282,13 @@ static void live(void **state)
 	pid_t child;
 
 	(void)state;
+	tree__life(&t, 2, 34, 0);
 	child = watch(24, 170, &before);
 	draws("q quit");
 	has("\033[?1049h");
-	has("2 of 4 coexisting OSes run; by OS, every 0.3 s");
+	/* Nobody would say that of one that has hung. */
+	has("1 of 4 coexisting OSes run; by OS, every 0.3 s");
+	has("hung");
 	has("NET-OUT/s");
 	has("loaded");
 	assert_return_code(tcgetattr(slave, &now), errno);
@@ -456,7 +481,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		TEST(usage), TEST(table), TEST(grows), TEST(live), TEST(by_signal), TEST(metrics),
+		TEST(usage), TEST(table), TEST(hung), TEST(grows), TEST(live), TEST(by_signal), TEST(metrics),
 		TEST(collected),
 	};
 

@@ -414,6 +414,41 @@ static void list(void **state)
 	assert_non_null(strstr(output, "{\"name\":null,\"os\":1,"));
 }
 
+/* It gives no sign of life; what acts on it finds it running. */
+static void hung(void **state)
+{
+	(void)state;
+	named();
+	tree__life(&t, 2, 34, 0);
+	add_os(1, "running", "time-shared", "window 0x100000-0xfffffff\n");
+	tree__life(&t, 1, 34, 0);
+	assert_int_equal(run("list"), 0);
+	assert_non_null(strstr(output, "\n-     1   running  time-shared  0 "));
+	assert_non_null(strstr(output, "\nweb   2   hung     dedicated    2-3   0x40000000-0x5fffffff  00:05.0,pin3  01:00:00  34s\n"));
+	assert_int_equal(run("list --json"), 0);
+	assert_non_null(strstr(output, "{\"name\":\"web\",\"os\":2,\"state\":\"hung\",\"mode\":\"dedicated\",\"share\":{\"window\":"));
+	assert_non_null(strstr(output, "\"alive\":34."));
+	assert_non_null(strstr(output, "\"os\":1,\"state\":\"running\""));
+	says("status web",
+	     "role: leading\n"
+	     "OS 2 (web): hung: no sign of life for 34 s\n"
+	     "  mode         dedicated, CPU 2-3\n"
+	     "  window       0x40000000-0x5fffffff\n"
+	     "  PCI          0000:00:05.0\n"
+	     "  pins         3\n");
+	assert_int_equal(run("status web --json"), 0);
+	assert_non_null(strstr(output, "{\"os\":2,\"name\":\"web\",\"state\":\"hung\",\"reason\":\"\","));
+	/* One that has ended so is told from it by the reason. */
+	add_os(3, "hung", "time-shared", "");
+	os_file(3, "reason", "hung with interrupts off");
+	assert_int_equal(run("status 3"), 0);
+	assert_non_null(strstr(output, "OS 3: hung: hung with interrupts off\n"));
+	os_file(2, "log", "of web");
+	says("log web", "of web\n");
+	refuses("start web", 1, "it is running already, as coexisting OS 2");
+	refuses("unload web", 1, "coexisting OS 2 is running");
+}
+
 static void set(void **state)
 {
 	(void)state;
@@ -581,6 +616,33 @@ static void waits(void **state)
 	close(door);
 }
 
+/* Of an OS that hangs, or comes back, there is no news. */
+static void waits_for_hung(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	named();
+	make_door();
+	tree__life(&t, 2, 34, 0);
+	says("wait web --state=hung --timeout=20", "hung\n");
+	refuses("wait web --state=running --timeout=1", 1, "web is hung after 1 s, not running");
+	tree__life(&t, 2, 0, 0);
+	refuses("wait web --state=hung --timeout=1", 1, "web is running after 1 s, not hung");
+	child = fork();
+	assert_return_code(child, errno);
+	if (!child) {
+		usleep(300000);
+		tree__life(&t, 2, 34, 0);
+		_exit(0);
+	}
+	says("wait web --state=stopped,hung --timeout=60", "hung\n");
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(door);
+}
+
 /* What log -f has printed so far, until it is as long as wanted. */
 static void followed(FILE *pipe, const char *text)
 {
@@ -687,8 +749,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(empty), TEST(all_of_them), TEST(json), TEST(times), TEST(which),
 		TEST(no_effect), TEST(words), TEST(foreign_text), TEST(goes_meanwhile),
-		TEST(in_a_coexisting_os), TEST(names), TEST(list), TEST(set), TEST(operations),
-		TEST(supervised), TEST(waits), TEST(console), TEST(follows),
+		TEST(in_a_coexisting_os), TEST(names), TEST(list), TEST(hung), TEST(set), TEST(operations),
+		TEST(supervised), TEST(waits), TEST(waits_for_hung), TEST(console), TEST(follows),
 	};
 
 	return cmocka_run_group_tests_name("twinos", tests, tree__has_twinos, NULL);

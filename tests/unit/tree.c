@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <x86intrin.h>
 #include "tree.h"
 
 static struct {
@@ -341,4 +342,15 @@ void tree__stats(struct tree *t, unsigned int id, const char *name)
 	fclose(file);
 	snprintf(path, sizeof(path), "sys/kernel/twinos/os%u/stats", id);
 	tree__bytes(t, path, text, n);
+}
+
+void tree__life(struct tree *t, unsigned int id, unsigned int seconds, unsigned int moves)
+{
+	const uint64_t khz = 1000000000, now = __rdtsc();
+	char path[100];
+
+	snprintf(path, sizeof(path), "sys/kernel/twinos/os%u/stats", id);
+	tree__file(t, path, "tsc_khz %" PRIu64 "\nlaunch_tsc %" PRIu64 "\nmoves %u\n"
+		   "alive_tsc %" PRIu64 "\n", khz, now - 3600 * 1000 * khz, moves,
+		   now - seconds * 1000 * khz);
 }

@@ -45,6 +45,12 @@ void tree__os(struct tree *t, unsigned int id, const char *state, const char *mo
 /* Its statistics, as they are in stats/NAME. */
 void tree__stats(struct tree *t, unsigned int id, const char *name);
 
+/*
+ * Its statistics, with a last sign of life so many seconds ago: by a TSC so fast that what a test
+ * takes does not count.
+ */
+void tree__life(struct tree *t, unsigned int id, unsigned int seconds, unsigned int moves);
+
 /* Claiming this disk fails with err, and any other one works. */
 void tree__claim(unsigned int major, unsigned int minor, int err);
 /* How many disks have been claimed since the last time. */
