@@ -123,7 +123,7 @@ int main(int argc, char **argv)
 
 	do {
 		sigwait(&signals, &got);
-		report(argv[2 + (measurements < (unsigned int)argc - 3 ? measurements : argc - 3)]);
+		report(argv[2 + (measurements < argc - 3u ? measurements : argc - 3u)]);
 		measurements++;
 	} while (got != SIGTERM);
 	ok("measurements %u", measurements);
