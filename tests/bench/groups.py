@@ -30,7 +30,8 @@ class Group(typing.NamedTuple):
     coexisting: str = ""        # the same one in every coexisting OS
     options: tuple = ()         # of twinvm
     alone: bool = False         # runs when no other group does
-    per_cycle: int = 0          # seconds of the host, added to the limit for each cycle
+    limit: int = 900            # seconds of the host
+    per_cycle: int = 0          # of them, added to the limit for each cycle
     kernel: str = ""            # another than the tests' own, in BUILD; measured where it is
 
 
@@ -944,6 +945,7 @@ group(
     Row("day", "hours of traffic, kills and relaunches at random", ">= 24", ">= 24", "h", day),
     Row("day_memory", "memory that they cost", "<= 64", "<= 0", "KiB", day_memory),
     options=("-I", "-c", "2"),
+    limit=7200,
     leading='''
 		dmesg -n 1
 		random() { echo $(((RANDOM * 32768 + RANDOM) % $1)); }

@@ -5,7 +5,11 @@
  * most of which are undone a moment later, so that what is behind the next check is reached, too.
  * In a coexisting OS of what a driver writes, in the leading OS of what the device of OS 1 writes.
  * "what" selects: 1 the registers (always undone), 2 the console's positions and wishes, 4 the
- * descriptors, 8 indexes and events of the rings; seed makes a run another one.
+ * rings; seed makes a run another one.
+ *
+ * In the ring to receive all changes are such that can be told from what a driver or device says
+ * rightly: by others frames come to lie where the coexisting OS has something else, and what a
+ * kernel does then says nothing.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -28,23 +32,29 @@ module_param(pause_us, uint, 0644);
 static u64 done;
 module_param(done, ullong, 0444);
 
+enum part { ANYTHING, UNDONE, TRANSMITTED, DESCRIPTORS, AVAILABLE, USED };
+
 struct target {
 	u8 *at;
 	size_t size;
+	enum part part;		/* ANYTHING, always undone, descriptors, of a ring to receive */
+	u32 num;		/* of that ring */
 	bool mapped;
-	bool undo;		/* always */
 };
 
-static unsigned int what = 15;
-module_param(what, uint, 0644);
-
+#define ALL	7
 #define TARGETS (2 + 2 * TWINOS_QUEUES)
 
-static void find_ring_part(struct target *t, u64 pa, size_t size)
+static unsigned int what = ALL;
+module_param(what, uint, 0644);
+
+static void find_ring_part(struct target *t, u64 pa, size_t size, enum part part, u32 num)
 {
 	t->at = memremap(pa, size, MEMREMAP_WB);
 	t->mapped = t->at;
 	t->size = t->at ? size : 0;
+	t->part = part;
+	t->num = num;
 }
 
 /* A part that is not to be changed stays empty. */
@@ -59,25 +69,27 @@ static bool find_targets(struct target *t)
 	regs = (void *)shared - TWINOS_SHARED_OFFSET + TWINOS_NET_OFFSET;
 	if (what & 1 && twinos_coexisting())
 		t[0] = (struct target) { (u8 *)&regs->driver_features,
-					 offsetof(struct twinos_virtio, interrupts) - 8, false, true };
+					 offsetof(struct twinos_virtio, interrupts) - 8, UNDONE };
 	else if (what & 1)
 		t[0] = (struct target) { (u8 *)&regs->interrupts,
 					 sizeof(*regs) - offsetof(struct twinos_virtio, interrupts),
-					 false, true };
+					 UNDONE };
 	if (what & 2)
 		t[1] = (struct target) { (u8 *)&shared->output, 2 * sizeof(shared->output) };
-	for (i = 0; i < TWINOS_QUEUES; i++) {
+	for (i = 0; i < TWINOS_QUEUES && what & 4; i++) {
 		u32 n = regs->queues[i].size;
 
 		if (!n || n > TWINOS_QUEUE_SIZE)
 			return false;
-		if (what & 4 && twinos_coexisting())
-			find_ring_part(&t[2 + 2 * i], regs->queues[i].descriptors,
-				       n * sizeof(struct vring_desc));
-		if (what & 8 && twinos_coexisting())
-			find_ring_part(&t[3 + 2 * i], regs->queues[i].available, 6 + 2 * n);
-		else if (what & 8)
-			find_ring_part(&t[3 + 2 * i], regs->queues[i].used, 6 + 8 * n);
+		if (!twinos_coexisting()) {
+			find_ring_part(&t[3 + 2 * i], regs->queues[i].used, 6 + 8 * n,
+				       i ? ANYTHING : USED, n);
+			continue;
+		}
+		find_ring_part(&t[2 + 2 * i], regs->queues[i].descriptors,
+			       n * sizeof(struct vring_desc), i ? TRANSMITTED : DESCRIPTORS, n);
+		find_ring_part(&t[3 + 2 * i], regs->queues[i].available, 6 + 2 * n,
+			       i ? ANYTHING : AVAILABLE, n);
 	}
 	return true;
 }
@@ -106,25 +118,84 @@ static u64 rubbish(struct rnd_state *rnd, u64 old)
 	}
 }
 
-static void change(const struct target *t, struct rnd_state *rnd)
+/* Somewhere in what may be anything. Returns where, its width in bytes and what to write there. */
+static u8 *anything(const struct target *t, struct rnd_state *rnd, u8 *width, u64 *new)
 {
 	static const u8 widths[] = { 2, 4, 8 };
-	u8 width = widths[prandom_u32_state(rnd) % ARRAY_SIZE(widths)];
-	u64 old = 0, new;
+	u64 old = 0;
 	u8 *at;
 
-	if (t->size < width)
-		return;
+	*width = widths[prandom_u32_state(rnd) % ARRAY_SIZE(widths)];
+	if (t->size < *width)
+		return NULL;
 	/* A position at the beginning is one of the indexes, more often than the rest. */
-	at = t->at + (prandom_u32_state(rnd) % 4 ? prandom_u32_state(rnd) % (t->size / width) *
-						     width : 0);
+	at = t->at + (prandom_u32_state(rnd) % 4 ? prandom_u32_state(rnd) % (t->size / *width) *
+						     *width : 0);
+	memcpy(&old, at, *width);
+	*new = rubbish(rnd, old);
+	return at;
+}
+
+/*
+ * Likewise in a table of descriptors, or in a ring to receive. Whether a descriptor is the last one
+ * stays: its driver, too, reads that there.
+ */
+static u8 *wrong(const struct target *t, struct rnd_state *rnd, u8 *width, u64 *new)
+{
+	u32 value = prandom_u32_state(rnd), n = prandom_u32_state(rnd) % t->num;
+	struct vring_desc *d = (struct vring_desc *)t->at + n;
+	struct vring_avail *avail = (struct vring_avail *)t->at;
+	struct vring_used *used = (struct vring_used *)t->at;
+
+	if (t->part == USED) {
+		*width = sizeof(u32);
+		*new = t->num + value % SZ_1G;
+		return (u8 *)&used->ring[n].id;
+	}
+	*width = sizeof(u16);
+	if (t->part == AVAILABLE && value % 2) {
+		*new = t->num + (value >> 1) % (SZ_64K - t->num);
+		return (u8 *)&avail->ring[n];
+	}
+	if (t->part == AVAILABLE) {
+		*new = READ_ONCE(avail->idx) + t->num + 1 + (value >> 1) % (SZ_64K - 2 * t->num - 1);
+		return (u8 *)&avail->idx;
+	}
+	switch (value % 4) {
+	case 0:
+		*width = sizeof(u64);
+		*new = t->part == TRANSMITTED ? rubbish(rnd, d->addr) : BIT_ULL(52) + value;
+		return (u8 *)&d->addr;
+	case 1:
+		*width = sizeof(u32);
+		*new = t->part == TRANSMITTED ? rubbish(rnd, d->len) :
+		       value & 8 ? 0 : value | BIT(30);
+		return (u8 *)&d->len;
+	case 2:
+		*new = d->flags ^ BIT(1 + (value >> 8) % 15);
+		return (u8 *)&d->flags;
+	default:
+		*new = rubbish(rnd, d->next);
+		return (u8 *)&d->next;
+	}
+}
+
+static void change(const struct target *t, struct rnd_state *rnd)
+{
+	u64 old = 0, new;
+	u8 width, *at;
+
+	if (!t->size)
+		return;
+	at = t->part > UNDONE ? wrong(t, rnd, &width, &new) : anything(t, rnd, &width, &new);
+	if (!at)
+		return;
 	memcpy(&old, at, width);
-	new = rubbish(rnd, old);
 	memcpy(at, &new, width);
 	done++;
 	if (pause_us)
 		udelay(prandom_u32_state(rnd) % pause_us);
-	if (t->undo || prandom_u32_state(rnd) % 64)
+	if (t->part == UNDONE || prandom_u32_state(rnd) % 64)
 		memcpy(at, &old, width);
 }
 
@@ -141,7 +212,7 @@ static int fuzz(const char *text, const struct kernel_param *unused)
 	prandom_seed_state(&rnd, seed);
 	if (!find_targets(targets))
 		return -ENODEV;
-	for (done = 0; done < n && what & 15; cond_resched())
+	for (done = 0; done < n && what & ALL; cond_resched())
 		change(&targets[prandom_u32_state(&rnd) % TARGETS], &rnd);
 	for (i = 0; i < TARGETS; i++)
 		if (targets[i].mapped)

@@ -52,7 +52,7 @@ static void append(const struct way *w, const u8 *text, size_t count)
 
 static size_t take(const struct way *w, u8 *text, size_t count)
 {
-	/* Pairs with append(), and the release below with room(). */
+	/* Pairs with append(). */
 	u64 head = smp_load_acquire(&w->pipe->head), tail = w->pipe->tail;
 	size_t i;
 
@@ -66,6 +66,7 @@ static size_t take(const struct way *w, u8 *text, size_t count)
 	count = min_t(u64, count, head - tail);
 	for (i = 0; i < count; i++)
 		text[i] = w->bytes[(tail + i) & (w->size - 1)];
+	/* Pairs with room(). */
 	smp_store_release(&w->pipe->tail, tail + count);
 	smp_mb();	/* the writer finds this, or we what he wants */
 	return count;

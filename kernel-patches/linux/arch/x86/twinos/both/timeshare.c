@@ -288,7 +288,7 @@ static void switch_os(enum how how)
 	WRITE_ONCE(switching, false);
 }
 
-enum why { NOTHING_TO_DO, TURN_OVER, INTERRUPT, EVENT, URGENT };	/* as TWINOS_WHY */
+enum why { NOTHING_TO_DO, TURN_OVER, INTERRUPT, EVENT, URGENT };	/* as show_why() */
 
 static enum why why_leave(const struct twinos_side *other, enum how how)
 {

@@ -8,12 +8,14 @@
 
 #include <linux/tracepoint.h>
 
-#define TWINOS_WHY			\
-	{ 0, "idle" },		/* nothing to do */ \
-	{ 1, "turn" },		/* its turn is over */ \
-	{ 2, "interrupt" },	/* the other OS has one */ \
-	{ 3, "event" },		/* a timer of the other OS has expired */ \
-	{ 4, "urgent" }		/* another CPU of the other OS waits */
+/*
+ * Nothing to do; its turn is over; the other OS has an interrupt, or a timer of it has expired, or
+ * another CPU of it waits. By enum why in timeshare.c.
+ */
+#define show_why(why)		\
+	__print_symbolic(why,	\
+			 { 0, "idle" }, { 1, "turn" }, { 2, "interrupt" }, { 3, "event" }, \
+			 { 4, "urgent" })
 
 TRACE_EVENT(twinos_leave,
 	TP_PROTO(u32 os, unsigned int why, bool over_task),
@@ -28,7 +30,7 @@ TRACE_EVENT(twinos_leave,
 		__entry->why = why;
 		__entry->over_task = over_task;
 	),
-	TP_printk("os=%u why=%s%s", __entry->os, __print_symbolic(__entry->why, TWINOS_WHY),
+	TP_printk("os=%u why=%s%s", __entry->os, show_why(__entry->why),
 		  __entry->over_task ? " over=task" : "")
 );
 
@@ -46,7 +48,7 @@ TRACE_EVENT(twinos_back,
 		__entry->why = why;
 	),
 	TP_printk("os=%u why=%s away_ns=%llu", __entry->os,
-		  __print_symbolic(__entry->why, TWINOS_WHY), __entry->away_ns)
+		  show_why(__entry->why), __entry->away_ns)
 );
 
 TRACE_EVENT(twinos_ring,

@@ -56,7 +56,7 @@ static void reset(struct virtio_device *vdev)
 	WRITE_ONCE(device->regs->status, 0);
 	smp_mb();	/* pairs with run_locked() in leading/wire.c: either sees the other's store */
 	while (READ_ONCE(device->regs->busy))
-		msleep(1);
+		fsleep(1000);
 	if (used)
 		device->notify(device);
 }

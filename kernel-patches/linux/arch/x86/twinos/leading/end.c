@@ -131,6 +131,7 @@ void twinos_kill(struct twinos_os *os, const char *reason)
 /* Is there news of a running OS? Its next output is, if somebody waits. */
 static bool has_news(const struct twinos_os *os)
 {
+	/* Who comes to wait after this looks by himself. */
 	if (waitqueue_active(&twinos_watchers))
 		/* Before what it has printed is looked at. */
 		xchg(&os->shared->output.data_wanted, 1);

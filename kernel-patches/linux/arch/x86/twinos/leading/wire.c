@@ -272,7 +272,7 @@ static bool gathering(struct twinos_link *link)
 
 /* ---- frames ---- */
 
-enum result { PASSED, EMPTY, STARVED, BROKEN };
+enum result { PASSED, NOTHING, STARVED, BROKEN };
 
 /*
  * Buffers for a frame of @size bytes, of one piece each, the first of which has room for the
@@ -309,7 +309,7 @@ static enum result pass_frame(struct twinos_link *link, struct end *from, struct
 	int buffers, i;
 
 	if (!available)
-		return EMPTY;
+		return NOTHING;
 	if (available <= transmit->vring.num)
 		size = take_buffer(from, transmit, 0, 0, link->from, MAX_PIECES, &head);
 	if (size < HEADER_SIZE + ETH_HLEN || size > MAX_FRAME) {
@@ -379,7 +379,7 @@ static bool pass_frames(struct twinos_link *link, struct end *from, struct end *
 
 		if (result == BROKEN || (result == STARVED && !wait_for_buffers(link, to)))
 			return false;
-		if (result == EMPTY && from->ready) {
+		if (result == NOTHING && from->ready) {
 			if (from->window && gathering(link))
 				return false;
 			want_more(transmit);
@@ -457,7 +457,7 @@ static bool run_locked(struct twinos_link *link)
 	link->timer_is_over = false;
 	/* All that was done in the rings is done. */
 	smp_store_release(&ours->regs->busy, 0);
-	smp_store_release(&other->regs->busy, 0);
+	smp_store_release(&other->regs->busy, 0);	/* likewise */
 	return more;
 }
 
