@@ -160,8 +160,12 @@ int root_words(const struct roots *roots, const char *text, uint32_t id, const c
 	snprintf(leading, sizeof(leading), "%.7s.%u.1", net4, id);
 	server = *root.server ? root.server : leading;
 	if (address)
-		snprintf(ip, sizeof(ip), " ip=%.7s.%u.2:%s:%s:255.255.255.0:%s:%s:off", net4, id,
-			 server, leading, name, interface);
+		/*
+		 * No server in the second field: the other words name it, and systemd, which reads this
+		 * as well, would take it for a peer at the other end of a line.
+		 */
+		snprintf(ip, sizeof(ip), " ip=%.7s.%u.2::%s:255.255.255.0:%s:%s:off", net4, id, leading,
+			 name, interface);
 	if (root.kind == ROOT_NFS)
 		n = asprintf(words, "root=/dev/nfs nfsroot=%s:%s rw%s", server, root.place, ip);
 	else if (root.kind == ROOT_NBD)
