@@ -171,7 +171,8 @@ int root_words(const struct roots *roots, const char *text, uint32_t id, const c
 	else if (root.kind == ROOT_NBD)
 		n = asprintf(words, "root=/dev/nbd0 nbdroot=%s,%s,nbd0%s", server, root.place, ip);
 	else
-		n = asprintf(words, "root=%s rootfstype=9p rootflags=trans=tcp,version=9p2000.L,aname=%s rw%s",
+		/* Root attaches, not "nobody"; with a page cache that programs can map and write to. */
+		n = asprintf(words, "root=%s rootfstype=9p rootflags=trans=tcp,version=9p2000.L,uname=root,cache=mmap,aname=%s rw%s",
 			     server, root.place, ip);
 	if (n >= 0)
 		return 0;
