@@ -160,14 +160,19 @@ int root_words(const struct roots *roots, const char *text, uint32_t id, const c
 	snprintf(leading, sizeof(leading), "%.7s.%u.1", net4, id);
 	server = *root.server ? root.server : leading;
 	if (address)
-		snprintf(ip, sizeof(ip), " ip=%.7s.%u.2:%s:%s:255.255.255.0:%s:%s:off", net4, id,
-			 server, leading, name, interface);
+		/*
+		 * No server in the second field: the other words name it, and systemd, which reads this
+		 * as well, would take it for a peer at the other end of a line.
+		 */
+		snprintf(ip, sizeof(ip), " ip=%.7s.%u.2::%s:255.255.255.0:%s:%s:off", net4, id, leading,
+			 name, interface);
 	if (root.kind == ROOT_NFS)
 		n = asprintf(words, "root=/dev/nfs nfsroot=%s:%s rw%s", server, root.place, ip);
 	else if (root.kind == ROOT_NBD)
 		n = asprintf(words, "root=/dev/nbd0 nbdroot=%s,%s,nbd0%s", server, root.place, ip);
 	else
-		n = asprintf(words, "root=%s rootfstype=9p rootflags=trans=tcp,version=9p2000.L,aname=%s rw%s",
+		/* Root attaches, not "nobody"; with a page cache that programs can map and write to. */
+		n = asprintf(words, "root=%s rootfstype=9p rootflags=trans=tcp,version=9p2000.L,uname=root,cache=mmap,aname=%s rw%s",
 			     server, root.place, ip);
 	if (n >= 0)
 		return 0;

@@ -309,13 +309,13 @@ static void network_root(void **state)
 	(void)state;
 	request.name = "web";
 	request.root = "nfs:/srv/web";
-	expect_line("quiet", "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=10.87.1.2:10.87.1.1:10.87.1.1:255.255.255.0:web::off console=hvc0 quiet", "");
-	expect_line("", "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=10.87.1.2:10.87.1.1:10.87.1.1:255.255.255.0:web::off console=hvc0", "");
+	expect_line("quiet", "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=10.87.1.2::10.87.1.1:255.255.255.0:web::off console=hvc0 quiet", "");
+	expect_line("", "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=10.87.1.2::10.87.1.1:255.255.255.0:web::off console=hvc0", "");
 	expect_line("ip=dhcp console=tty0 ro", "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=dhcp console=tty0 ro", "");
 	request.id = 7;
 	request.name = "";
 	request.root = "nbd:web";
-	expect_line("console=hvc0", "root=/dev/nbd0 nbdroot=10.87.7.1,web,nbd0 ip=10.87.7.2:10.87.7.1:10.87.7.1:255.255.255.0:coexisting::off console=hvc0", "");
+	expect_line("console=hvc0", "root=/dev/nbd0 nbdroot=10.87.7.1,web,nbd0 ip=10.87.7.2::10.87.7.1:255.255.255.0:coexisting::off console=hvc0", "");
 	/* With a card of its own, the interface is said. (It is refused after that.) */
 	request.share.has_pci = true;
 	request.share.nr_pci = 1;

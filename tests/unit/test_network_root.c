@@ -99,15 +99,15 @@ static void words(void **state)
 
 	(void)state;
 	says("nfs:/srv/web", 1, "", true,
-	     "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=10.87.1.2:10.87.1.1:10.87.1.1:255.255.255.0:web::off");
+	     "root=/dev/nfs nfsroot=10.87.1.1:/srv/web rw ip=10.87.1.2::10.87.1.1:255.255.255.0:web::off");
 	says("nfs://192.0.2.1/srv/web,vers=3", 64, "twinos0", true,
-	     "root=/dev/nfs nfsroot=192.0.2.1:/srv/web,vers=3 rw ip=10.87.64.2:192.0.2.1:10.87.64.1:255.255.255.0:web:twinos0:off");
+	     "root=/dev/nfs nfsroot=192.0.2.1:/srv/web,vers=3 rw ip=10.87.64.2::10.87.64.1:255.255.255.0:web:twinos0:off");
 	says("nbd:data", 2, "", false, "root=/dev/nbd0 nbdroot=10.87.2.1,data,nbd0");
 	says("9p:/srv/web", 3, "", false,
-	     "root=10.87.3.1 rootfstype=9p rootflags=trans=tcp,version=9p2000.L,aname=/srv/web rw");
+	     "root=10.87.3.1 rootfstype=9p rootflags=trans=tcp,version=9p2000.L,uname=root,cache=mmap,aname=/srv/web rw");
 	tree__file(&t, "etc/default/twinos", "# NET4=1.2\n NET4=\"172.20\" # ours\nNET6=x\n");
 	says("9p://192.0.2.1/", 3, "", true,
-	     "root=192.0.2.1 rootfstype=9p rootflags=trans=tcp,version=9p2000.L,aname=/ rw ip=172.20.3.2:192.0.2.1:172.20.3.1:255.255.255.0:web::off");
+	     "root=192.0.2.1 rootfstype=9p rootflags=trans=tcp,version=9p2000.L,uname=root,cache=mmap,aname=/ rw ip=172.20.3.2::172.20.3.1:255.255.255.0:web::off");
 	assert_refused(root_words(&t.roots, "nfs:/srv", 0, "web", "", true, &none),
 		       "needs the number of the OS");
 	assert_null(none);
