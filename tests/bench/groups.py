@@ -949,7 +949,8 @@ group(
     leading='''
 		dmesg -n 1
 		random() { echo $(((RANDOM * 32768 + RANDOM) % $1)); }
-		free_now() { sleep 1; sync; echo 3 >/proc/sys/vm/drop_caches; free_memory; }
+		# What a stream that was cut off still wanted to send is kept for minutes.
+		free_now() { sleep 1800; sync; echo 3 >/proc/sys/vm/drop_caches; free_memory; }
 		cycle=0 before=
 		load --twinos-pci= >/dev/null
 		net_up 1
