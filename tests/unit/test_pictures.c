@@ -614,9 +614,6 @@ static void live_signals(void **state)
 	(void)state;
 	several();
 	trace("# tracer: nop\n");
-	/* Ignored where a shell without job control has started the tests in the background. */
-	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		signal(signals[i], SIG_DFL);
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		/* When it records. */
 		snprintf(set_up, sizeof(set_up),
