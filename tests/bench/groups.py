@@ -462,11 +462,13 @@ group(
 		net_up 1
 		await_carrier 1 1 10
 		before=$(bells)
-		netrate stream 10.87.1.2 5001 100
+		# The first stream over each is not measured: QEMU translates the code meanwhile.
+		netrate stream 10.87.1.2 5001 100 >/dev/null
 		echo "bells before $before after $(bells)"
-		for i in 1 2; do netrate stream 10.87.1.2 5001 100; done
+		for i in 1 2 3; do netrate stream 10.87.1.2 5001 400; done
 		for i in 1 2 3; do netrate ping 10.87.1.2 5001 2000; done
-		for i in 1 2 3; do netrate stream 10.0.0.2 5001 30; done
+		netrate stream 10.0.0.2 5001 30 >/dev/null
+		for i in 1 2 3; do netrate stream 10.0.0.2 5001 100; done
 		for i in 1 2 3; do netrate ping 10.0.0.2 5001 1000; done
 		kexec --twinos-kill
 		ip link set lo up
