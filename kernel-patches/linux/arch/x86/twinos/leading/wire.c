@@ -44,9 +44,9 @@ enum { RECEIVE, TRANSMIT };
 #define TELL_FRAMES	16		/* transmitted, */
 #define TELL_BYTES	(96 << 10)	/* or so much: fewer than TCP lets wait for that */
 #define BUDGET		64		/* frames in one direction before others have a turn */
-#define GATHER_NS	200000		/* in a bulk transfer; as long as network cards do it */
-#define BULK_BYTES	(32 << 10)	/* passed in GATHER_NS make it one */
-#define GATHER_BYTES	(512 << 10)	/* or so much; half of what fits into the ring */
+#define GATHER_NS	200000		/* between doorbells in a bulk transfer, as cards moderate theirs, */
+#define GATHER_BYTES	(512 << 10)	/* or so much, which leaves room in a ring of 1.5 KB buffers */
+#define BULK_BYTES	(32 << 10)	/* passed in GATHER_NS make it a bulk transfer */
 
 struct ring {
 	struct vring vring;
