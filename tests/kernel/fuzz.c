@@ -7,6 +7,9 @@
  * "what" selects: 1 the registers (always undone), 2 the console's positions and wishes, 4 the
  * rings; seed makes a run another one.
  *
+ * In a coexisting OS it ends early, with fewer in "done", once the network is broken: what is written
+ * after that nobody looks at until the device is reset.
+ *
  * In the ring to receive all changes are such that can be told from what a driver or device says
  * rightly: by others frames come to lie where the coexisting OS has something else, and what a
  * kernel does then says nothing.
@@ -16,6 +19,7 @@
 #include <linux/moduleparam.h>
 #include <linux/random.h>
 #include <linux/sched.h>
+#include <linux/virtio_net.h>
 #include <uapi/linux/virtio_ring.h>
 
 #include "../both/twinos.h"
@@ -39,6 +43,7 @@ struct target {
 	size_t size;
 	enum part part;		/* ANYTHING, always undone, descriptors, of a ring to receive */
 	u32 num;		/* of that ring */
+	const struct vring_used *used;	/* likewise, for DESCRIPTORS */
 	bool mapped;
 };
 
@@ -90,6 +95,7 @@ static bool find_targets(struct target *t)
 			       n * sizeof(struct vring_desc), i ? TRANSMITTED : DESCRIPTORS, n);
 		find_ring_part(&t[3 + 2 * i], regs->queues[i].available, 6 + 2 * n,
 			       i ? ANYTHING : AVAILABLE, n);
+		t[2 + 2 * i].used = __va(regs->queues[i].used);
 	}
 	return true;
 }
@@ -143,7 +149,7 @@ static u8 *anything(const struct target *t, struct rnd_state *rnd, u8 *width, u6
 static u8 *wrong(const struct target *t, struct rnd_state *rnd, u8 *width, u64 *new)
 {
 	u32 value = prandom_u32_state(rnd), n = prandom_u32_state(rnd) % t->num;
-	struct vring_desc *d = (struct vring_desc *)t->at + n;
+	struct vring_desc *d;
 	struct vring_avail *avail = (struct vring_avail *)t->at;
 	struct vring_used *used = (struct vring_used *)t->at;
 
@@ -161,6 +167,11 @@ static u8 *wrong(const struct target *t, struct rnd_state *rnd, u8 *width, u64 *
 		*new = READ_ONCE(avail->idx) + t->num + 1 + (value >> 1) % (SZ_64K - 2 * t->num - 1);
 		return (u8 *)&avail->idx;
 	}
+	/* One of those that are used next. The ring's available part is the target behind this one. */
+	if (t->part == DESCRIPTORS && t[1].size)
+		n = ((struct vring_avail *)t[1].at)->ring[(READ_ONCE(t->used->idx) + n % 4) % t->num] %
+		    t->num;
+	d = (struct vring_desc *)t->at + n;
 	switch (value % 4) {
 	case 0:
 		*width = sizeof(u64);
@@ -199,6 +210,14 @@ static void change(const struct target *t, struct rnd_state *rnd)
 		memcpy(at, &old, width);
 }
 
+static bool broken(void)
+{
+	const struct twinos_virtio *regs = twinos_coexisting() ? twinos_va(TWINOS_NET_OFFSET) : NULL;
+
+	return regs && !(READ_ONCE(regs->config[offsetof(struct virtio_net_config, status)]) &
+			 VIRTIO_NET_S_LINK_UP);
+}
+
 static int fuzz(const char *text, const struct kernel_param *unused)
 {
 	struct target targets[TARGETS] = {};
@@ -212,7 +231,7 @@ static int fuzz(const char *text, const struct kernel_param *unused)
 	prandom_seed_state(&rnd, seed);
 	if (!find_targets(targets))
 		return -ENODEV;
-	for (done = 0; done < n && what & ALL; cond_resched())
+	for (done = 0; done < n && what & ALL && !broken(); cond_resched())
 		change(&targets[prandom_u32_state(&rnd) % TARGETS], &rnd);
 	for (i = 0; i < TARGETS; i++)
 		if (targets[i].mapped)
