@@ -5,8 +5,8 @@
  * hang (interrupts off), nmi (hang in an NMI handler, from STAGE irq on), null
  * (a NULL pointer read) or lock (die with the lock of the machine held);
  * STAGE is early (setup_arch, no exception handlers but the first ones), irq
- * (after init_IRQ), timer (before the clock event device), initcall, late, or park
- * (when it is to be moved to another CPU).
+ * (after init_IRQ), timer (before the clock event device), initcall, late, late0 to
+ * late9 (on that CPU), or park (when it is to be moved to another CPU).
  *
  * And two that real machines have by themselves now and then, on the command line
  * of the leading OS: twinos_fault=late-irq, interrupts that reach a CPU when it
@@ -152,6 +152,22 @@ static void __init stop_hpet(void)
 	iounmap(hpet);
 }
 
+/* A hang of one CPU is met by the others, so on which one it is makes a difference. */
+static void __init fault_on_each_cpu(void)
+{
+	char stage[] = "late0";
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu) {
+		if (cpu > 9)
+			break;
+		stage[4] = '0' + cpu;
+		set_cpus_allowed_ptr(current, cpumask_of(cpu));
+		fault_at(stage);
+	}
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+}
+
 static int __init fault_late(void)
 {
 	if (!twinos_coexisting() && !strcmp(fault, "guard"))
@@ -167,6 +183,8 @@ static int __init fault_late(void)
 		x86_platform_ipi_callback = fault_park;
 	}
 	fault_at("late");
+	if (strstr(fault, "@late"))
+		fault_on_each_cpu();
 	return 0;
 }
 late_initcall_sync(fault_late);

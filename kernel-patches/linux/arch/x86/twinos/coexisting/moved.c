@@ -103,11 +103,21 @@ static DECLARE_WORK(shut_down_work, shut_down);
 /* Asked to while it boots: with nothing there yet that could be shut down. */
 static bool stop_early;
 
-/* A sign of life. On a shared CPU the guard sees a hang; the CPU is not taken for this so often. */
+/*
+ * A sign of life, given by the CPUs in turn: it ends when any of them hangs. On a shared CPU the
+ * guard sees a hang; the CPU is not taken for this so often.
+ */
 static void beat(struct timer_list *timer)
 {
+	unsigned int cpu;
+
+	guard(preempt)();	/* which keeps the next one online meanwhile */
+	cpu = cpumask_next(smp_processor_id(), cpu_online_mask);
+	if (cpu >= nr_cpu_ids)
+		cpu = cpumask_first(cpu_online_mask);
 	WRITE_ONCE(twinos_shared()->alive_tsc, rdtsc());
-	mod_timer(timer, jiffies + (twinos_dedicated() ? HZ : 10 * HZ));
+	timer->expires = jiffies + (twinos_dedicated() ? HZ : 10 * HZ);
+	add_timer_on(timer, cpu);
 }
 
 static DEFINE_TIMER(beat_timer, beat);
