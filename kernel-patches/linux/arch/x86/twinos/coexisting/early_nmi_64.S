@@ -42,8 +42,9 @@ SYM_CODE_END(twinos_filter_nmi)
 
 /*
  * While there is no such entry. In: an interrupt frame on whatever stack was in use, aligned by the
- * CPU. Keeps all registers.
+ * CPU. Keeps all registers. What it calls may be instrumented, so it is, too.
  */
+	.text
 SYM_CODE_START(twinos_early_nmi)
 	UNWIND_HINT_IRET_REGS
 	ENDBR
