@@ -27,7 +27,7 @@
 #ifndef TWINOS_ABI_H
 #define TWINOS_ABI_H
 
-#define TWINOS_ABI_VERSION	6
+#define TWINOS_ABI_VERSION	7
 
 /* setup_data type of the node (Documentation/arch/x86/boot.rst, setup_data). */
 #define SETUP_TWINOS		0x54574e53	/* "TWNS"; bit 31 must be clear */
@@ -144,6 +144,7 @@ struct twinos_share {
 
 #define TWINOS_SHARE_DIRECT	0x1	/* kernel entered at its ELF entry */
 #define TWINOS_SHARE_ENTRY32	0x2	/* entered in 32-bit protected mode */
+#define TWINOS_SHARE_NO_FENCE	0x4	/* its functions can reach all memory */
 
 /*
  * What all kernels of the machine use. The lock is for PCI ports 0xcf8 and 0xcfc, an
@@ -268,6 +269,25 @@ struct twinos_virtio {
 	__u8 config[32];	/* struct virtio_net_config; written by the device */
 };
 
+enum twinos_mailbox { TWINOS_IDLE, TWINOS_ASKED, TWINOS_ANSWERED };
+
+/*
+ * A mailbox: the coexisting OS asks that an interrupt of one of its functions raise a vector, and
+ * is told what the function is to write for that. It fills in the question and sets the state; the
+ * leading OS the answer, and the state. The vector is one from TWINOS_VECTOR_SPLIT on.
+ */
+struct twinos_remapping {
+	__u32 on;		/* interrupts are remapped; written before the launch */
+	__u32 state;		/* enum twinos_mailbox */
+	__u32 function;		/* its number in the share */
+	__u32 entry;		/* of its MSI-X table; 0 for MSI */
+	__u32 apic_id;		/* a CPU of this OS; physical */
+	__u32 vector;		/* 0: none is to come */
+	__s32 error;		/* a negative errno, or 0 */
+	__u32 data;		/* of the message */
+	__u64 address;		/* likewise */
+};
+
 /*
  * The shared page. The leading kernel writes everything up to "state" before
  * the launch. Times are TSC ticks.
@@ -315,6 +335,7 @@ struct twinos_shared {
 	struct twinos_pipe output, input;
 	__u64 alive_tsc;	/* when timers of the coexisting OS ran last, once it is running */
 	char reason[160];	/* why it ended; NUL-terminated */
+	struct twinos_remapping remapping;
 
 	struct twinos_side side[2];
 };

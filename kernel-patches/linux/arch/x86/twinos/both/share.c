@@ -37,7 +37,7 @@ int twinos_share_check(const struct twinos_share *share)
 	if (share->magic != TWINOS_SHARE_MAGIC ||
 	    share->version != TWINOS_ABI_VERSION || share->size != sizeof(*share) ||
 	    !share->id || share->id > TWINOS_MAX_ID ||
-	    share->flags & ~(TWINOS_SHARE_DIRECT | TWINOS_SHARE_ENTRY32) ||
+	    share->flags & ~(TWINOS_SHARE_DIRECT | TWINOS_SHARE_ENTRY32 | TWINOS_SHARE_NO_FENCE) ||
 	    share->nr_cpus > TWINOS_MAX_CPUS || share->nr_pci > TWINOS_MAX_PCI ||
 	    share->nr_irqs > TWINOS_MAX_IRQS)
 		return -EINVAL;

@@ -625,6 +625,20 @@ bool twinos_yield_early(void)
 }
 
 /**
+ * twinos_yield_for_answer() - let the leading OS run, which this one waits for
+ *
+ * In a coexisting OS, interrupts off; locks of this kernel may be held, since on a shared CPU it has
+ * no other one. Returns false if nothing keeps the leading OS from running, or nothing can be done.
+ */
+bool twinos_yield_for_answer(void)
+{
+	if (!twinos_timesharing || READ_ONCE(switching) || vector_in_service() >= 0)
+		return false;
+	switch_os(OVER_TASK);
+	return true;
+}
+
+/**
  * twinos_timeshare_early() - the coexisting OS begins to keep the accounts
  *
  * Called once by the coexisting kernel, as early as it can answer NMIs: the leading OS has control

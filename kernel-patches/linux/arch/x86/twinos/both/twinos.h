@@ -198,6 +198,7 @@ void twinos_timeshare_resume(void *unused);
 void twinos_continue_alone(void);
 void twinos_account(void *unused);
 bool twinos_yield_early(void);
+bool twinos_yield_for_answer(void);
 void twinos_note_for_other(unsigned int vector);
 bool twinos_hung(void);
 extern bool twinos_timesharing;

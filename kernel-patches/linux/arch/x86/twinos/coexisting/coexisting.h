@@ -13,6 +13,9 @@ void twinos_pins_init(void);
 int twinos_pci_arch_init(void);
 int twinos_pci_scan(void);
 
+/* remap.c */
+struct irq_domain *twinos_create_msi_domain(void);
+
 /* guarded.c, early_nmi_64.S */
 void twinos_guard_early(void);
 void twinos_set_nmi_gate(void (*entry)(void));

@@ -251,6 +251,7 @@ static void __init set_platform(void)
 	x86_init.mpparse.parse_smp_cfg		= parse_smp_config;
 	x86_init.irqs.pre_vector_init		= x86_init_noop;
 	x86_init.irqs.intr_init			= init_irq;
+	x86_init.irqs.create_pci_msi_domain	= twinos_create_msi_domain;
 	x86_init.oem.banner			= banner;
 	x86_init.timers.setup_percpu_clockev	= setup_percpu_clockev;
 	x86_init.timers.timer_init		= timer_init;

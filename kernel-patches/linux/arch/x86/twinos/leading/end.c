@@ -68,6 +68,7 @@ void twinos_end(struct twinos_os *os)
 	twinos_link_close(os);
 	twinos_terminal_close(os);
 	twinos_route_pins(os, BAD_APICID);
+	twinos_remap_close(os->id);
 	twinos_pci_quiesce(os->id);
 	if (os->mode == TWINOS_DEDICATED)
 		twinos_take_cpus_back(os);
@@ -173,6 +174,7 @@ void twinos_answer_doorbell(void)
 		trace_twinos_ring(bit + 1, false);
 		twinos_link_rung(bit + 1);
 		twinos_terminal_answer(bit + 1);
+		twinos_remap_answer(bit + 1);
 	}
 	if (READ_ONCE(twinos_common->doorbell)) {
 		WRITE_ONCE(twinos_common->doorbell, 0);
@@ -199,6 +201,7 @@ static int leading_ends(struct notifier_block *nb, unsigned long event, void *cm
 		twinos_break_locks(os->id);
 		if (os->mode == TWINOS_TIME_SHARED)
 			twinos_guard_disarm();
+		twinos_remap_close(os->id);
 		twinos_pci_quiesce(os->id);
 	}
 	return NOTIFY_DONE;

@@ -148,6 +148,7 @@ int twinos_launch(struct twinos_os *os, u64 now)
 		os->give_back = false;
 		os->running = true;
 		twinos_route_pins(os, os->shared->apic_ids[0]);
+		os->shared->remapping.on = twinos_remap_open(os, false);
 		err = shared ? work_on_cpu(TWINOS_SHARED_CPU, launch_here, os) :
 			       launch_dedicated(os);
 	}
@@ -156,6 +157,7 @@ int twinos_launch(struct twinos_os *os, u64 now)
 	os->launched |= !err;
 	if (err) {
 		twinos_route_pins(os, BAD_APICID);
+		twinos_remap_close(os->id);
 		put_pages_list(&os->launch_tables);
 		twinos_link_close(os);
 		twinos_terminal_close(os);

@@ -81,6 +81,21 @@ extern wait_queue_head_t twinos_watchers;
 void twinos_notify(struct twinos_os *os);
 enum twinos_state twinos_get_state(const struct twinos_os *os);
 size_t twinos_ring_read(const struct twinos_shared *shared, char *buf, loff_t pos, size_t count);
+/* fence.c */
+int twinos_fence_check(struct pci_dev *pdev, const struct twinos_share *share);
+int twinos_fence_claim(struct pci_dev *pdev, u32 owner);
+void twinos_fence_release(struct pci_dev *pdev);
+int twinos_fence_open(struct pci_dev *pdev, const struct twinos_share *share);
+void twinos_fence_block(struct pci_dev *pdev);
+void twinos_fence_free(u32 owner);
+/* remap.c */
+int twinos_remap_take(const struct twinos_share *share, struct pci_dev **pdevs);
+void twinos_remap_free(u32 id);
+bool twinos_remap_open(struct twinos_os *os, bool moves);
+void twinos_remap_close(u32 id);
+void twinos_remap_answer(u32 id);
+struct irq_data *twinos_remap_entry(struct irq_data *data);
+void twinos_remap(struct irq_data *data, u32 apic_id, unsigned int vector);
 /* pci.c */
 extern struct pci_driver twinos_pci_driver;
 extern unsigned long twinos_losers[];

@@ -184,11 +184,6 @@ static int check_load(unsigned long entry, const struct kexec_segment *segments,
 		pr_err("coexisting OS %u is running\n", os->id);
 		return -EBUSY;
 	}
-	/* Its messages and entries are plain ones, which nobody would translate. */
-	if (x86_apic_ops.restore != native_restore_boot_irq_mode) {
-		pr_err("interrupt remapping is on; boot with intremap=off\n");
-		return -EOPNOTSUPP;
-	}
 	if (!twinos_window_free(share->window_start, share->window_size) ||
 	    (share->low_size && !twinos_window_free(share->low_start, share->low_size))) {
 		pr_err("window %#llx-%#llx is in use by this OS or is not memory; boot with twinos=\n",

@@ -44,6 +44,7 @@ static int to_own_cpu(struct twinos_os *os, unsigned int cpu)
 	set_place(os, TWINOS_DEDICATED, cpu_physical_id(cpu));
 	os->share.nr_cpus = 1;
 	os->share.cpus[0] = cpu;
+	twinos_remap_open(os, true);
 	err = twinos_lend_cpu(os, cpu);
 	if (err) {
 		set_place(os, TWINOS_TIME_SHARED, shared_apic_id);
@@ -68,6 +69,7 @@ static int park_os(struct twinos_os *os)
 	os->shared->parked = 0;
 	WRITE_ONCE(twinos_in_motion, os->shared);
 	twinos_route_pins(os, os->shared->leading_apic_id);
+	twinos_remap_open(os, true);
 	twinos_request(os, TWINOS_REQUEST_PARK);
 	while (!READ_ONCE(os->shared->parked)) {
 		if (ktime_after(ktime_get(), limit) &&
@@ -166,10 +168,12 @@ int twinos_move(struct twinos_os *os, unsigned int cpu)
 		if (err && dedicated)
 			to_own_cpu(os, old);
 	}
-	if (err == -EIO)
+	if (err == -EIO) {
 		twinos_end(os);
-	else		/* a doorbell on the way may have met nobody */
-		twinos_ring_os(os);
+	} else {
+		twinos_remap_open(os, false);
+		twinos_ring_os(os);	/* a doorbell on the way may have met nobody */
+	}
 	twinos_notify(os);
 	return err;
 }

@@ -22,6 +22,7 @@ struct function {
 	struct pci_saved_state *state;	/* as this OS had it */
 	char *override;			/* the driver that the user wants, or NULL */
 	u32 owner;			/* number of the OS */
+	bool claimed;			/* its IOMMU group is that OS's */
 	bool unplugged;			/* and no longer that OS's */
 };
 
@@ -67,6 +68,13 @@ static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return -ENOMEM;
 }
 
+/* Either who unplugs it does this, or who gives it back. */
+static void unclaim(struct function *f)
+{
+	if (xchg(&f->claimed, false))
+		twinos_fence_release(f->pdev);
+}
+
 /*
  * Who unplugs a function has to wait for the end of the OS that uses it. Not for ever: somebody
  * who holds twinos_mutex may wait for the lock of this device.
@@ -80,6 +88,7 @@ static void remove(struct pci_dev *pdev)
 
 		pci_warn(pdev, "twinos: removed, though it belongs to coexisting OS %u\n", owner);
 		pci_set_drvdata(pdev, NULL);
+		unclaim(f);
 		smp_store_release(&f->unplugged, true);	/* with what was read above */
 		lose(owner);
 		wait_on_bit_timeout(twinos_losers, owner, TASK_UNINTERRUPTIBLE, 10 * HZ);
@@ -109,6 +118,7 @@ struct pci_driver twinos_pci_driver = {
 	.probe			= probe,
 	.remove			= remove,
 	.err_handler		= &error_handlers,
+	.driver_managed_dma	= true,
 	.driver.suppress_bind_attrs = true,
 };
 
@@ -151,9 +161,14 @@ void twinos_pci_quiesce(u32 owner)
 	struct pci_bus *bus = NULL;	/* that was reset last */
 	struct function *f;
 
-	list_for_each_entry(f, &functions, list)
-		if (f->owner == owner && !f->unplugged)
-			silence(f->pdev);
+	list_for_each_entry(f, &functions, list) {
+		if (f->owner != owner || f->unplugged)
+			continue;
+		silence(f->pdev);
+		if (f->claimed)
+			twinos_fence_block(f->pdev);
+	}
+	twinos_fence_free(owner);
 	list_for_each_entry(f, &functions, list) {
 		if (f->owner != owner || f->unplugged)
 			continue;
@@ -227,16 +242,17 @@ static void release_claims(struct xarray *claims)
 	xa_destroy(claims);
 }
 
-static int check_function(struct pci_dev *pdev, struct xarray *claims)
+static int check_function(struct pci_dev *pdev, const struct twinos_share *share,
+			  struct xarray *claims)
 {
 	const char *why;
+	int err;
 
-	if (find_function(pdev))	/* of the same OS, see check_conflicts() */
-		return 0;
+	err = twinos_fence_check(pdev, share);
+	if (err || find_function(pdev))	/* of the same OS, see check_conflicts() */
+		return err;
 	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		why = "is a bridge and cannot be given away";
-	else if (device_iommu_mapped(&pdev->dev))
-		why = "is behind an IOMMU; boot with intel_iommu=off amd_iommu=off";
 	else if (!pdev->msi_cap && !pdev->msix_cap)
 		why = "has neither MSI nor MSI-X and cannot be given away";
 	else
@@ -245,33 +261,45 @@ static int check_function(struct pci_dev *pdev, struct xarray *claims)
 	return -EOPNOTSUPP;
 }
 
-/* The driver of this OS finds it again, unless it was unplugged. */
-static void give_back(struct function *f)
+/*
+ * The driver of this OS finds each of them again that was not unplugged. All are let go of before
+ * the first one gets a driver, which needs the whole of its IOMMU group.
+ */
+static void give_back(struct list_head *list)
 {
-	struct device *dev = &f->pdev->dev;
+	struct function *f, *next;
 
-	if (!smp_load_acquire(&f->unplugged)) {	/* pairs with remove() */
+	list_for_each_entry(f, list, list) {
+		if (smp_load_acquire(&f->unplugged))	/* pairs with remove() */
+			continue;
+		unclaim(f);
 		pci_set_drvdata(f->pdev, NULL);
-		device_set_driver_override(dev, f->override ?: "");
-		device_release_driver(dev);
-		if (device_attach(dev) < 0)
-			pci_warn(f->pdev, "twinos: is back, but without a driver\n");
+		device_set_driver_override(&f->pdev->dev, f->override ?: "");
+		device_release_driver(&f->pdev->dev);
 	}
-	list_del(&f->list);
-	kfree(f->override);
-	kfree(f->state);
-	pci_dev_put(f->pdev);
-	kfree(f);
+	list_for_each_entry_safe(f, next, list, list) {
+		if (!f->unplugged && device_attach(&f->pdev->dev) < 0)
+			pci_warn(f->pdev, "twinos: is back, but without a driver\n");
+		list_del(&f->list);
+		kfree(f->override);
+		kfree(f->state);
+		pci_dev_put(f->pdev);
+		kfree(f);
+	}
 }
 
 /** twinos_pci_give_back() - the functions of an OS return to this one */
 void twinos_pci_give_back(u32 owner)
 {
 	struct function *f, *next;
+	LIST_HEAD(list);
 
 	list_for_each_entry_safe(f, next, &functions, list)
 		if (f->owner == owner)
-			give_back(f);
+			list_move_tail(&f->list, &list);
+	give_back(&list);
+	twinos_fence_free(owner);
+	twinos_remap_free(owner);
 }
 
 /* Nothing to do if its OS has it already. On errors give_back() brings it home. */
@@ -302,6 +330,27 @@ static int take_function(struct pci_dev *pdev, u32 owner)
 	return err;
 }
 
+/* With its fence, for the memory of a share; all of its IOMMU group have been taken. */
+static int fence_function(struct pci_dev *pdev, const struct twinos_share *share)
+{
+	struct function *f = find_function(pdev);
+	int err;
+
+	if (share->flags & TWINOS_SHARE_NO_FENCE) {
+		unclaim(f);
+		return 0;
+	}
+	if (!f->claimed) {
+		err = twinos_fence_claim(pdev, f->owner);
+		if (err) {
+			pci_err(pdev, "twinos: its IOMMU group is in use (error %d)\n", err);
+			return err;
+		}
+		f->claimed = true;
+	}
+	return twinos_fence_open(pdev, share);
+}
+
 static bool is_among(const struct function *f, struct pci_dev **pdevs)
 {
 	unsigned int i;
@@ -310,6 +359,24 @@ static bool is_among(const struct function *f, struct pci_dev **pdevs)
 		if (f->pdev == pdevs[i])
 			return !f->unplugged;
 	return false;
+}
+
+/* What an OS has lost, by a share that does not name it any more. Fences are built anew. */
+static void drop_functions(const struct twinos_share *share, struct pci_dev **pdevs)
+{
+	struct function *f, *next;
+	LIST_HEAD(list);
+
+	list_for_each_entry_safe(f, next, &functions, list) {
+		if (f->owner != share->id)
+			continue;
+		if (!is_among(f, pdevs))
+			list_move_tail(&f->list, &list);
+		else if (f->claimed)
+			twinos_fence_block(f->pdev);
+	}
+	give_back(&list);
+	twinos_fence_free(share->id);
 }
 
 /**
@@ -321,7 +388,6 @@ static bool is_among(const struct function *f, struct pci_dev **pdevs)
 int twinos_pci_take(const struct twinos_share *share)
 {
 	struct pci_dev *pdevs[TWINOS_MAX_PCI] = {};
-	struct function *f, *next;
 	struct xarray claims;
 	unsigned int i;
 	int err = 0;
@@ -334,16 +400,17 @@ int twinos_pci_take(const struct twinos_share *share)
 		if (!pdevs[i])
 			pr_err("there is no PCI function %04x:%02x:%02x.%d\n", at->domain,
 			       at->bus, PCI_SLOT(at->devfn), PCI_FUNC(at->devfn));
-		err = pdevs[i] ? check_function(pdevs[i], &claims) : -ENODEV;
+		err = pdevs[i] ? check_function(pdevs[i], share, &claims) : -ENODEV;
 	}
 	if (!err) {
 		twinos_pci_divert(&twinos_pci_ops);
 		clear_and_wake_up_bit(share->id, twinos_losers);
-		list_for_each_entry_safe(f, next, &functions, list)
-			if (f->owner == share->id && !is_among(f, pdevs))
-				give_back(f);
+		drop_functions(share, pdevs);
 		for (i = 0; i < share->nr_pci && !err; i++)
 			err = take_function(pdevs[i], share->id);
+		for (i = 0; i < share->nr_pci && !err; i++)
+			err = fence_function(pdevs[i], share);
+		err = err ?: twinos_remap_take(share, pdevs);
 		if (err)
 			twinos_pci_give_back(share->id);
 	}

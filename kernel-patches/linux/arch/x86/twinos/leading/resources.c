@@ -30,6 +30,7 @@ static void route_pin(unsigned int irq, u32 apic_id, unsigned int vector)
 {
 	struct irq_desc *desc = irq_to_desc(irq);
 	struct irq_data *data = irq_desc_get_irq_data(desc);
+	struct irq_data *entry = twinos_remap_entry(data);
 	struct irq_cfg *cfg = irqd_cfg(data), own;
 
 	guard(raw_spinlock_irqsave)(&desc->lock);
@@ -37,6 +38,8 @@ static void route_pin(unsigned int irq, u32 apic_id, unsigned int vector)
 		data->chip->irq_mask(data);
 		return;
 	}
+	if (entry)
+		twinos_remap(entry, apic_id, vector);
 	own = *cfg;
 	cfg->vector = vector;
 	cfg->dest_apicid = apic_id;
