@@ -19,11 +19,11 @@ asmlinkage bool twinos_guarded(void)
 	if (READ_ONCE(twinos_common->crashed))
 		for (;;)
 			native_halt();
-	if (!READ_ONCE(twinos_timesharing))
+	if (twinos_dedicated())
 		return false;
 	if (twinos_hung())
 		twinos_leave_for_good(TWINOS_HUNG, "hung with interrupts off");
-	/* It was for the leading OS: a backtrace, a counter, the button. */
+	/* It was for the leading OS: a backtrace, a counter, the button; or it came between. */
 	if (!twinos_yield_early())
 		twinos_note_exception(TWINOS_NOTED_NMI);
 	return true;

@@ -91,6 +91,7 @@ void twinos_fence_free(u32 owner);
 /* remap.c */
 int twinos_remap_take(const struct twinos_share *share, struct pci_dev **pdevs);
 void twinos_remap_free(u32 id);
+bool twinos_remap_on(u32 id);
 bool twinos_remap_open(struct twinos_os *os, bool moves);
 void twinos_remap_close(u32 id);
 void twinos_remap_answer(u32 id);
@@ -101,6 +102,7 @@ extern struct pci_driver twinos_pci_driver;
 extern unsigned long twinos_losers[];
 int twinos_pci_take(const struct twinos_share *share);
 unsigned int twinos_pci_count(u32 owner);
+const char *twinos_pci_fence(u32 owner);
 void twinos_pci_give_back(u32 owner);
 void twinos_pci_quiesce(u32 owner);
 /* resources.c */

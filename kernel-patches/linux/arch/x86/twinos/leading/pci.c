@@ -430,3 +430,19 @@ unsigned int twinos_pci_count(u32 owner)
 		n += f->owner == owner && !f->unplugged;
 	return n;
 }
+
+/** twinos_pci_fence() - does an IOMMU fence an OS's functions? For people; NULL without functions. */
+const char *twinos_pci_fence(u32 owner)
+{
+	const char *how = NULL;
+	const struct function *f;
+
+	list_for_each_entry(f, &functions, list) {
+		if (f->owner != owner || f->unplugged)
+			continue;
+		if (f->claimed)
+			return "fence";
+		how = device_iommu_mapped(&f->pdev->dev) ? "off" : how ?: "none";
+	}
+	return how;
+}

@@ -123,6 +123,12 @@ static bool is_remapped(struct pci_dev *pdev)
 	return domain && domain->parent == x86_vector_domain && irq_domain_is_msi_parent(domain);
 }
 
+/** twinos_remap_on() - are an OS's interrupts remapped? twinos_mutex held. */
+bool twinos_remap_on(u32 id)
+{
+	return tables[id];
+}
+
 /** twinos_remap_free() - give back the entries of an OS that does not run. twinos_mutex held. */
 void twinos_remap_free(u32 id)
 {

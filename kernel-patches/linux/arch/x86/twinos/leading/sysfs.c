@@ -192,6 +192,7 @@ static ssize_t terminal_show(const struct twinos_os *os, char *buf)
 
 static ssize_t share_show(const struct twinos_os *os, char *buf)
 {
+	const char *fence = twinos_pci_fence(os->id);
 	const struct twinos_share *s = &os->share;
 	unsigned int i;
 	int n = 0;
@@ -212,6 +213,10 @@ static ssize_t share_show(const struct twinos_os *os, char *buf)
 				   s->pci[i].bus, s->pci[i].devfn >> 3, s->pci[i].devfn & 7);
 	for (i = 0; i < s->nr_irqs; i++)
 		n += sysfs_emit_at(buf, n, "irq %u\n", s->irqs[i]);
+	if (fence)
+		n += sysfs_emit_at(buf, n, "iommu %s\n", fence);
+	if (twinos_remap_on(os->id))
+		n += sysfs_emit_at(buf, n, "interrupts remapped\n");
 	return n;
 }
 
