@@ -116,26 +116,6 @@ void format_boot_option(const struct conf *conf, char *text, size_t size)
 	snprintf(text, size, "twinos=%s,low=%s", memory, low);
 }
 
-/* Has firmware described an IOMMU? That stays so, whether the kernel uses it or not. */
-static bool has_table(const struct roots *roots, const char *name)
-{
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/firmware/acpi/tables/%s", roots->sys, name);
-	return !access(path, F_OK);
-}
-
-static const char *const iommu_words[] = {
-	"intel_iommu=off intremap=off", "amd_iommu=off intremap=off",
-};
-
-/* NULL if the machine has none. */
-static const char *iommu_option(const struct roots *roots)
-{
-	return has_table(roots, "DMAR") ? iommu_words[0] :
-	       has_table(roots, "IVRS") ? iommu_words[1] : NULL;
-}
-
 /* Is there an OS that shares CPU 0? */
 static bool any_time_shared(const struct confs *confs)
 {
@@ -148,9 +128,8 @@ static bool any_time_shared(const struct confs *confs)
 }
 
 /** boot_line() - all words that the configurations need on it; to be freed */
-char *boot_line(const struct roots *roots, const struct confs *confs)
+char *boot_line(const struct confs *confs)
 {
-	const char *iommu = iommu_option(roots);
 	char *text = NULL, option[160];
 	unsigned int i;
 	size_t size;
@@ -165,8 +144,6 @@ char *boot_line(const struct roots *roots, const struct confs *confs)
 		if (*option)
 			fprintf(file, "%s%s", ftell(file) ? " " : "", option);
 	}
-	if (confs->nr && iommu)
-		fprintf(file, "%s%s", ftell(file) ? " " : "", iommu);
 	if (any_time_shared(confs))
 		fprintf(file, "%snmi_watchdog=0", ftell(file) ? " " : "");
 	if (fclose(file)) {
@@ -182,9 +159,8 @@ static void add_words(FILE *file, const char *words)
 	fprintf(file, "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX %s\"\n", words);
 }
 
-static void write_grub(FILE *file, const struct roots *roots, const struct confs *confs)
+static void write_grub(FILE *file, const struct confs *confs)
 {
-	const char *iommu = iommu_option(roots);
 	char option[160];
 	unsigned int i;
 
@@ -198,11 +174,6 @@ static void write_grub(FILE *file, const struct roots *roots, const struct confs
 		fprintf(file, "\n# Memory withheld for %s.\n", confs->conf[i].name);
 		add_words(file, option);
 	}
-	if (confs->nr && iommu) {
-		fputs("\n# A coexisting OS sets up no IOMMU: the machine's would block its devices and\n"
-		      "# their interrupts. Without it any device can write to any memory.\n", file);
-		add_words(file, iommu);
-	}
 	if (any_time_shared(confs)) {
 		fputs("\n# The watchdog's counter would count on while another OS has the shared CPU.\n",
 		      file);
@@ -210,12 +181,11 @@ static void write_grub(FILE *file, const struct roots *roots, const struct confs
 	}
 }
 
-static void write_udev(FILE *file, const struct roots *roots, const struct confs *confs)
+static void write_udev(FILE *file, const struct confs *confs)
 {
 	unsigned int i, j;
 	char bdf[24];
 
-	(void)roots;
 	fputs("# PCI functions of coexisting OSes: no driver of the leading OS takes them, so that no\n"
 	      "# network or storage daemon sees them. \"twinos plan\" writes this file anew from all\n"
 	      "# /etc/twinos/*.conf: change those, then run twinos plan --update and\n"
@@ -245,10 +215,10 @@ static void write_udev(FILE *file, const struct roots *roots, const struct confs
 	fputs("\nLABEL=\"twinos_end\"\n", file);
 }
 
-typedef void write_fn(FILE *file, const struct roots *roots, const struct confs *confs);
+typedef void write_fn(FILE *file, const struct confs *confs);
 
 static int make_file(struct new_file *file, char *path, write_fn *write,
-		     const struct roots *roots, const struct confs *confs)
+		     const struct confs *confs)
 {
 	char *text = NULL;
 	size_t size;
@@ -258,7 +228,7 @@ static int make_file(struct new_file *file, char *path, write_fn *write,
 	file->text = NULL;
 	if (!path || !stream)
 		return out_of_memory();
-	write(stream, roots, confs);
+	write(stream, confs);
 	if (fclose(stream)) {
 		free(text);
 		return out_of_memory();
@@ -274,11 +244,11 @@ static int make_file(struct new_file *file, char *path, write_fn *write,
 int boot_files(const struct roots *roots, const struct confs *confs, struct new_file files[2])
 {
 	int err = make_file(&files[0], twinos_path(roots->etc, "default/grub.d/twinos.cfg"),
-			    write_grub, roots, confs);
+			    write_grub, confs);
 
 	files[1] = (struct new_file){ 0 };
 	return err ? err : make_file(&files[1], twinos_path(roots->etc, "udev/rules.d/60-twinos.rules"),
-				     write_udev, roots, confs);
+				     write_udev, confs);
 }
 
 /* The next line that is neither empty nor a comment. */

@@ -271,18 +271,6 @@ static void check_lockdown(struct check *c)
 		about_machine(c, FINDING_ERROR, "kernel.kexec_load_disabled is 1, so that nothing can be loaded until the next boot");
 }
 
-static void check_remapping(struct check *c)
-{
-	char path[300], *text;
-
-	snprintf(path, sizeof(path), "%s/interrupts", c->roots->proc);
-	if (read_file(path, &text, NULL))
-		return;
-	if (strstr(text, " IR-"))
-		about_machine(c, FINDING_ERROR, "interrupt remapping is on, with which nothing can be loaded; boot with intremap=off (twinos plan --update puts it on the boot line)");
-	free(text);
-}
-
 /* What the boot line says, and what came of it. */
 static void read_boot(struct check *c)
 {
@@ -320,7 +308,6 @@ static void read_machine(struct check *c)
 	}
 	read_boot(c);
 	check_lockdown(c);
-	check_remapping(c);
 }
 
 /* ---- kernel, initrd, command line ---- */
@@ -647,9 +634,6 @@ static void check_function(struct check *c, const struct checked *k, const struc
 		return;
 	}
 	format_function(pci, bdf, sizeof(bdf));
-	if (function_iommu(c->roots, pci))
-		about(c, FINDING_ERROR, k, CONF_PCI, "PCI function %s is behind an IOMMU; boot with intel_iommu=off amd_iommu=off (twinos plan --update puts it on the boot line)",
-		      bdf);
 	if (function_virtual(c->roots, pci))
 		about(c, FINDING_WARNING, k, CONF_PCI, "PCI function %s is a virtual function (SR-IOV), which a coexisting OS does not find",
 		      bdf);

@@ -64,16 +64,6 @@ unsigned int function_reach(const struct roots *roots, const struct twinos_pci *
 	return coherent < streaming ? coherent : streaming;
 }
 
-/** function_iommu() - is it behind an IOMMU of the running kernel, and so cannot be given away? */
-bool function_iommu(const struct roots *roots, const struct twinos_pci *pci)
-{
-	char path[300], link[330];
-
-	function_folder(roots, pci, path, sizeof(path));
-	snprintf(link, sizeof(link), "%s/iommu_group", path);
-	return !access(link, F_OK);
-}
-
 /** function_virtual() - is it a virtual function (SR-IOV), which a coexisting OS does not find? */
 bool function_virtual(const struct roots *roots, const struct twinos_pci *pci)
 {
@@ -176,7 +166,7 @@ void function_company(const struct roots *roots, const struct twinos_pci *pci,
 	snprintf(group, sizeof(group), "%s/iommu_group/devices", path);
 	others_in(roots, group, share, NULL, others, sizeof(others));
 	if (*others) {
-		snprintf(text, size, "PCI function %s: %s of the same IOMMU group stay with the leading OS; they can reach each other's registers",
+		snprintf(text, size, "PCI function %s: %s of the same IOMMU group must be given, too: with an IOMMU in use a group is given whole",
 			 bdf, others);
 		return;
 	}

@@ -521,7 +521,7 @@ void format_range(const struct range *r, char *text, size_t size);
 void format_function(const struct twinos_pci *pci, char *text, size_t size);
 void format_boot_option(const struct conf *conf, char *text, size_t size);
 unsigned int parse_boot_options(const char *text, struct boot_option *options, unsigned int max);
-char *boot_line(const struct roots *roots, const struct confs *confs);
+char *boot_line(const struct confs *confs);
 int boot_files(const struct roots *roots, const struct confs *confs, struct new_file files[2]);
 bool same_content(const char *a, const char *b);
 char *twinos_path(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -586,7 +586,6 @@ const struct core *cpu_core(const struct topology *topology, uint32_t cpu);
 
 int function_node(const struct roots *roots, const struct twinos_pci *pci);
 unsigned int function_reach(const struct roots *roots, const struct twinos_pci *pci);
-bool function_iommu(const struct roots *roots, const struct twinos_pci *pci);
 bool function_virtual(const struct roots *roots, const struct twinos_pci *pci);
 void function_driver(const struct roots *roots, const struct twinos_pci *pci, char *name,
 		     size_t size, bool *built_in);

@@ -772,7 +772,7 @@ static int make_boot_files(struct making *m)
 	if (!err)
 		err = boot_files(m->roots, &all, m->plan->files);
 	if (!err) {
-		m->plan->boot_line = boot_line(m->roots, &all);
+		m->plan->boot_line = boot_line(&all);
 		err = m->plan->boot_line ? 0 : -ENOMEM;
 	}
 	free(all.conf);			/* but not what is in it */
@@ -928,7 +928,7 @@ int make_update(const struct roots *roots, struct plan *plan)
 		err = boot_files(roots, &confs, plan->files);
 	if (!err) {
 		plan->nr_files = 2;
-		plan->boot_line = boot_line(roots, &confs);
+		plan->boot_line = boot_line(&confs);
 		err = plan->boot_line ? 0 : -ENOMEM;
 	}
 	free_confs(&confs);

@@ -269,6 +269,8 @@ struct twinos_virtio {
 	__u8 config[32];	/* struct virtio_net_config; written by the device */
 };
 
+#define TWINOS_MAX_ENTRIES	128	/* interrupts of a function that are remapped */
+
 enum twinos_mailbox { TWINOS_IDLE, TWINOS_ASKED, TWINOS_ANSWERED };
 
 /*

@@ -495,8 +495,6 @@ static void machine(void **state)
 	finds_among(false, "", 0, "error: kernel.kexec_load_disabled is 1");
 	tree__file(&t, "proc/sys/kernel/kexec_load_disabled", "0\n");
 	tree__file(&t, "proc/interrupts", "  4: 0  IR-IO-APIC   4-edge      ttyS0\n");
-	finds_among(false, "", 0, "error: interrupt remapping is on");
-	tree__file(&t, "proc/interrupts", "  4: 0  IO-APIC   4-edge      ttyS0\n");
 	finds(true, "");
 	tree__file(&t, "proc/cmdline", "twinos=off twinos=1G@0x100000000,low=64K@0x80000\n");
 	finds_among(false, "", 0, "error: the running kernel was booted with twinos=off");
@@ -539,9 +537,10 @@ static void devices(void **state)
 	char path[200];
 
 	(void)state;
+	/* An IOMMU fences a function, and no more. */
 	snprintf(path, sizeof(path), "%s/iommu_group", device);
 	tree__folder(&t, path);
-	finds_among(false, WEB, LINE(PCI), "error: PCI function 0000:00:04.0 is behind an IOMMU");
+	finds(true, "");
 	assert_return_code(rmdir(strcat(strcat(strcpy((char[300]){ 0 }, t.root), "/"), path)), 0);
 	tree__link(&t, "sys/bus/pci/devices/0000:00:04.0/driver", "sys/bus/pci/drivers/e1000e");
 	tree__folder(&t, "sys/bus/pci/drivers/e1000e");

@@ -123,6 +123,8 @@ static int alloc_interrupt(struct irq_domain *domain, unsigned int virq, unsigne
 
 	if (function < 0 || nr != 1)
 		return -EINVAL;
+	if (info->desc->msi_index >= TWINOS_MAX_ENTRIES)
+		return -ENOSPC;		/* the driver does with fewer */
 	r = kzalloc(sizeof(*r), GFP_KERNEL);
 	if (!r)
 		return -ENOMEM;

@@ -98,7 +98,7 @@ static int alloc_entry(struct pci_dev *pdev)
 
 static int alloc_entries(struct entries *t, unsigned int function, struct pci_dev *pdev)
 {
-	unsigned int nr = max(pci_msix_vec_count(pdev), 1);
+	unsigned int nr = clamp(pci_msix_vec_count(pdev), 1, TWINOS_MAX_ENTRIES);
 	int irq;
 
 	t->functions[function].irqs = kcalloc(nr, sizeof(int), GFP_KERNEL);
