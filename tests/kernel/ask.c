@@ -21,8 +21,9 @@ static int ask(struct twinos_remapping question)
 	guard(irqsave)();
 	question.on = box->on;
 	*box = question;
-	smp_store_release(&box->state, question.state);
+	smp_store_release(&box->state, question.state);	/* pairs with twinos_remap_answer() */
 	twinos_ring_leading(TWINOS_WORK);
+	/* Before the answer; likewise. */
 	while (smp_load_acquire(&box->state) == TWINOS_ASKED) {
 		if (rdtsc() > end)
 			return -ETIMEDOUT;

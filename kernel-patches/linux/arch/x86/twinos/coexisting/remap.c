@@ -30,6 +30,7 @@ static bool wait_for_answer(struct twinos_remapping *box)
 {
 	u64 end = rdtsc() + ANSWER_LIMIT * MSEC_PER_SEC * (u64)tsc_khz;
 
+	/* Before the answer; pairs with twinos_remap_answer(). */
 	while (smp_load_acquire(&box->state) != TWINOS_ANSWERED) {
 		if (rdtsc() > end)
 			return false;
@@ -49,7 +50,7 @@ static int ask(struct remapped *r, u32 apic_id, unsigned int vector)
 	box->entry = r->entry;
 	box->apic_id = apic_id;
 	box->vector = vector;
-	smp_store_release(&box->state, TWINOS_ASKED);
+	smp_store_release(&box->state, TWINOS_ASKED);	/* pairs with twinos_remap_answer() */
 	twinos_ring_leading(TWINOS_WORK);
 	if (!wait_for_answer(box)) {
 		pr_err_ratelimited("the leading OS does not answer about an interrupt\n");

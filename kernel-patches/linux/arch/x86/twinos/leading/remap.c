@@ -244,6 +244,7 @@ void twinos_remap_answer(u32 id)
 	struct twinos_remapping *box, asked;
 	struct msi_msg msg = {};
 
+	/* Before the question; pairs with ask(). */
 	if (!shared || smp_load_acquire(&shared->remapping.state) != TWINOS_ASKED)
 		return;
 	box = &shared->remapping;
@@ -252,5 +253,5 @@ void twinos_remap_answer(u32 id)
 		box->error = answer(tables[id], &asked, &msg);
 	box->address = (u64)msg.address_hi << 32 | msg.address_lo;
 	box->data = msg.data;
-	smp_store_release(&box->state, TWINOS_ANSWERED);
+	smp_store_release(&box->state, TWINOS_ANSWERED);	/* pairs with wait_for_answer() */
 }
