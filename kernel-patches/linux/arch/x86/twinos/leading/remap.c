@@ -96,11 +96,22 @@ static int alloc_entry(struct pci_dev *pdev)
 				     &info);
 }
 
+static bool is_remapped(struct pci_dev *pdev)
+{
+	struct irq_domain *domain = dev_get_msi_domain(&pdev->dev);
+
+	return domain && domain->parent == x86_vector_domain && irq_domain_is_msi_parent(domain);
+}
+
 static int alloc_entries(struct entries *t, unsigned int function, struct pci_dev *pdev)
 {
 	unsigned int nr = clamp(pci_msix_vec_count(pdev), 1, TWINOS_MAX_ENTRIES);
 	int irq;
 
+	if (!is_remapped(pdev)) {
+		pci_err(pdev, "twinos: its interrupts are not remapped, unlike those of others in the share\n");
+		return -EOPNOTSUPP;
+	}
 	t->functions[function].irqs = kcalloc(nr, sizeof(int), GFP_KERNEL);
 	if (!t->functions[function].irqs)
 		return -ENOMEM;
@@ -114,13 +125,6 @@ static int alloc_entries(struct entries *t, unsigned int function, struct pci_de
 		t->functions[function].irqs[t->functions[function].nr++] = irq;
 	}
 	return 0;
-}
-
-static bool is_remapped(struct pci_dev *pdev)
-{
-	struct irq_domain *domain = dev_get_msi_domain(&pdev->dev);
-
-	return domain && domain->parent == x86_vector_domain && irq_domain_is_msi_parent(domain);
 }
 
 /** twinos_remap_on() - are an OS's interrupts remapped? twinos_mutex held. */
@@ -158,7 +162,7 @@ int twinos_remap_take(const struct twinos_share *share, struct pci_dev **pdevs)
 	if (!t)
 		return -ENOMEM;
 	for (i = 0; i < share->nr_pci && !err; i++)
-		err = is_remapped(pdevs[i]) ? alloc_entries(t, i, pdevs[i]) : -ENODEV;
+		err = alloc_entries(t, i, pdevs[i]);
 	if (err) {
 		free_entries(t);
 		return err;
